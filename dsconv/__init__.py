@@ -1,0 +1,54 @@
+"""dsconv: convolutions for MobileNet-style networks, in NumPy and Cython."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from dsconv._dispatch import get_num_threads, set_num_threads, show_config
+from dsconv.functional import (
+    add,
+    batch_norm,
+    conv2d,
+    dense,
+    depthwise_conv2d,
+    global_average_pool,
+    pack,
+    pointwise_conv2d,
+    separable_conv2d,
+    softmax,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "add",
+    "batch_norm",
+    "conv2d",
+    "cost",
+    "dense",
+    "depthwise_conv2d",
+    "functional",
+    "get_num_threads",
+    "global_average_pool",
+    "models",
+    "pack",
+    "pointwise_conv2d",
+    "reference",
+    "separable_conv2d",
+    "set_num_threads",
+    "show_config",
+    "softmax",
+]
+
+# Loaded at first use, so that `import dsconv` stays quick.
+_LAZY_MODULES = ("cost", "models", "reference")
+_LAZY_NAMES = {"Graph": "dsconv.graph"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f"dsconv.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module(_LAZY_NAMES[name]), name)
+    raise AttributeError(f"module 'dsconv' has no attribute {name!r}")

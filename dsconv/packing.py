@@ -1,0 +1,171 @@
+"""Weights in the order in which the kernels read them.
+
+    pointwise, dense, conv2d     panels of B for the GEMM tile       (src/microkernels/gemm.pxi)
+    depthwise                    blocks of channels, tap by tap      (src/microkernels/depthwise.pxi)
+
+The widths depend on the instruction set, so a packed weight belongs to one kernel module.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from dsconv import _dispatch
+from dsconv._geometry import integer
+
+KINDS = ("conv2d", "depthwise", "pointwise", "dense")
+_RANKS = {
+    "conv2d": (4, "(KH, KW, Cin/groups, Cout)"),
+    "depthwise": (4, "(KH, KW, C, multiplier)"),
+    "pointwise": (2, "(Cin, Cout)"),
+    "dense": (2, "(Cin, Cout)"),
+}
+
+
+class PackedWeight:
+    """A weight array packed for one kind of layer; accepted wherever the array is.
+
+    Attributes
+    ----------
+    kind : str
+        "conv2d", "depthwise", "pointwise" or "dense".
+    shape : tuple of int
+        Shape of the array that was packed.
+    groups : int
+        Groups of the convolution that it was packed for.
+    """
+
+    __slots__ = ("kind", "shape", "groups", "isa", "data")
+
+    def __init__(
+        self, kind: str, shape: tuple[int, ...], groups: int, isa: str, data: np.ndarray
+    ) -> None:
+        self.kind, self.shape, self.groups, self.isa, self.data = kind, shape, groups, isa, data
+
+    def __repr__(self) -> str:
+        return f"PackedWeight(kind={self.kind!r}, shape={self.shape}, isa={self.isa!r})"
+
+
+def pack(weight: Any, kind: str, *, groups: int = 1) -> PackedWeight:
+    """Pack a weight array for the kernels in use.
+
+    Parameters
+    ----------
+    weight : array_like of float32
+        (KH, KW, Cin/groups, Cout) for "conv2d", (KH, KW, C, multiplier) for "depthwise",
+        (Cin, Cout) for "pointwise" and "dense".
+    kind : {"conv2d", "depthwise", "pointwise", "dense"}
+    groups : int
+        Groups of the convolution, for "conv2d" alone.
+
+    Returns
+    -------
+    PackedWeight
+
+    Raises
+    ------
+    ValueError, TypeError
+        For another kind, rank, dtype, or a number of output channels that `groups` does not divide.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    if isinstance(weight, PackedWeight):
+        raise TypeError(f"weight is packed already: {weight!r}")
+    groups = integer(groups, "groups")
+    weight = float32(weight, "weight")
+    rank, layout = _RANKS[kind]
+    if weight.ndim != rank:
+        raise ValueError(f"weight must be {layout} for kind {kind!r}, got shape {weight.shape}")
+    if 0 in weight.shape:
+        raise ValueError(f"weight must not be empty, got shape {weight.shape}")
+    if groups > 1 and kind != "conv2d":
+        raise ValueError(f'groups must be 1 for kind {kind!r}; only "conv2d" has groups')
+    if weight.shape[-1] % groups:
+        raise ValueError(
+            f"groups must divide the output channels {weight.shape[-1]}, got {groups}"
+        )
+    kernels = _dispatch.kernels
+    if kind == "depthwise":
+        data = pack_depthwise(weight, kernels)
+    elif groups > 1 and weight.shape[2] == 1:  # one input channel per group runs as depthwise
+        channels = (groups, weight.shape[3] // groups)
+        data = pack_depthwise(weight.reshape(*weight.shape[:2], *channels), kernels)
+    else:
+        data = pack_panels(weight.reshape(-1, weight.shape[-1]), groups, kernels)
+    return PackedWeight(kind, weight.shape, groups, _dispatch.isa, data)
+
+
+def float32(array: Any, name: str) -> np.ndarray:
+    """`array` as a numpy array of native float32, unchanged; another dtype is refused."""
+    array = np.asarray(array)
+    if array.dtype != np.float32:
+        raise TypeError(
+            f"{name} must be float32, got {array.dtype}; convert with {name}.astype(numpy.float32)"
+        )
+    if not array.dtype.isnative:
+        raise TypeError(
+            f"{name} must be in native byte order, got {array.dtype.str!r}; "
+            f"convert with {name}.astype(numpy.float32)"
+        )
+    return array
+
+
+def aligned_empty(floats: int) -> np.ndarray:
+    """An uninitialised float32 vector that begins at a cache line."""
+    raw = np.empty(floats + 16, np.float32)
+    start = -raw.ctypes.data % 64 // 4
+    return raw[start : start + floats]
+
+
+def pack_panels(weight: np.ndarray, groups: int, kernels: ModuleType) -> np.ndarray:
+    """Panels of `block` columns, the last one as narrow as whole vecs allow, group after group."""
+    # weight: (K, N) -> (groups, [panels][K][block], [K][rest])
+    depth, columns = weight.shape
+    columns //= groups
+    block, lanes = kernels.block, kernels.lanes
+    padded = -(-columns // lanes) * lanes
+    data = aligned_empty(groups * depth * padded)
+    for group in range(groups):
+        part = weight[:, group * columns : (group + 1) * columns]
+        out = data[group * depth * padded : (group + 1) * depth * padded]
+        whole = columns // block * block
+        out[: depth * whole].reshape(-1, depth, block)[...] = (
+            part[:, :whole].reshape(depth, -1, block).transpose(1, 0, 2)
+        )
+        if padded > whole:
+            rest = out[depth * whole :].reshape(depth, padded - whole)
+            rest[:, columns - whole :] = 0
+            rest[:, : columns - whole] = part[:, whole:]
+    return data
+
+
+def pack_depthwise(weight: np.ndarray, kernels: ModuleType) -> np.ndarray:
+    """Blocks of output channels c * multiplier + m, zero-filled: [blocks][KH * KW][block]."""
+    # weight: (KH, KW, C, M) -> (KH * KW, C * M) -> (blocks, KH * KW, block)
+    taps = weight.shape[0] * weight.shape[1]
+    weight = weight.reshape(taps, -1)
+    channels, block = weight.shape[1], kernels.block
+    blocks = -(-channels // block)
+    data = aligned_empty(blocks * taps * block)
+    out = data.reshape(blocks, taps, block)
+    whole = channels // block
+    out[:whole] = weight[:, : whole * block].reshape(taps, whole, block).transpose(1, 0, 2)
+    if whole < blocks:
+        out[whole] = 0
+        out[whole, :, : channels - whole * block] = weight[:, whole * block :]
+    return data
+
+
+def pack_bias(
+    bias: np.ndarray | None, channels: int, groups: int, width: int
+) -> np.ndarray:
+    """A bias per output channel, each group filled with zeros to a multiple of `width`."""
+    # bias: (N,) -> (groups, padded)
+    padded = -(-(channels // groups) // width) * width
+    data = np.zeros((groups, padded), np.float32)
+    if bias is not None:
+        data[:, : channels // groups] = bias.reshape(groups, -1)
+    return data.reshape(-1)

@@ -1,0 +1,104 @@
+"""NumPy's .npz: a zip archive of .npy arrays, read without pickle.
+
+Three sizes must agree before an array is allocated: what its .npy header declares, what the zip
+directory declares, and what the file really holds. Only plain numbers (bool, integers, floats) are
+allowed. Layout of .npy: numpy.lib.format.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+
+from dsconv.weights._file import Entry, WeightFile, array_bytes, numbers, shorten
+from dsconv.weights._zip import Archive, Stream
+
+__all__ = ["NpzFile"]
+
+_MAX_HEADER = 10_000  # bytes; numpy's own limit
+_HEADERS = {  # version of .npy: bytes of the header's length, its parser
+    (1, 0): (2, npy.read_array_header_1_0),
+    (2, 0): (4, npy.read_array_header_2_0),
+}
+
+
+class _Place(NamedTuple):
+    member: str
+    header_bytes: int
+    stored: np.dtype
+    fortran: bool
+
+
+class NpzFile(WeightFile):
+    """An open .npz file; see `WeightFile`. Names are those of the members without ".npy"."""
+
+    def _scan(self) -> dict[str, Entry]:
+        self._archive = Archive(self._file, self.file_bytes)
+        self._parsed: dict[bytes, tuple[tuple[int, ...], bool, np.dtype, int]] = {}
+        entries = {}
+        for member in self._archive.members.values():
+            if not member.name.endswith(".npy"):
+                raise ValueError(f"zip member {shorten(member.name)} is not an .npy array")
+            try:
+                entries[member.name[:-4]] = self._entry_of(member.name, member.size)
+            except ValueError as error:
+                raise ValueError(f"array {shorten(member.name[:-4])}: {error}") from error
+        return entries
+
+    def _entry_of(self, member: str, size: int) -> Entry:
+        header = _header(self._archive.open(member), size)
+        if header not in self._parsed:  # a network has few different shapes
+            self._parsed[header] = _parse(header)
+        shape, fortran, stored, declared = self._parsed[header]
+        if declared != size - len(header):
+            raise ValueError(
+                f"shape {shape} of {stored} takes {declared} bytes, there are {size - len(header)}"
+            )
+        place = _Place(member, len(header), stored, fortran)
+        return Entry(shape, stored.newbyteorder("="), declared, place)
+
+    def _fetch(self, entry: Entry, raw: np.ndarray) -> np.ndarray:
+        place: _Place = entry.place
+        stream = self._archive.open(place.member)
+        stream.readinto(bytearray(place.header_bytes))
+        stream.readinto(raw.data)
+        stream.finish()
+        array = numbers(raw, place.stored)
+        if place.fortran:
+            return np.ascontiguousarray(array.reshape(entry.shape[::-1]).T)
+        return array.reshape(entry.shape)
+
+
+def _header(stream: Stream, size: int) -> bytes:
+    """Everything in front of an array's numbers."""
+    start = bytearray(8)
+    stream.readinto(start)
+    if not start.startswith(b"\x93NUMPY"):
+        raise ValueError("not an .npy array")
+    version = (start[6], start[7])
+    if version not in _HEADERS:
+        raise ValueError(f".npy version {version} is not supported; allowed are {list(_HEADERS)}")
+    length = bytearray(_HEADERS[version][0])
+    stream.readinto(length)
+    count = int.from_bytes(length, "little")
+    if count > min(_MAX_HEADER, size):
+        raise ValueError(f"an .npy header of {count} bytes; at most {_MAX_HEADER} are allowed")
+    text = bytearray(count)
+    stream.readinto(text)
+    return bytes(start + length + text)
+
+
+def _parse(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, Fortran order, dtype and size in bytes, out of an .npy header."""
+    try:
+        parser = _HEADERS[header[6], header[7]][1]
+        shape, fortran, dtype = parser(io.BytesIO(header[8:]))
+    except Exception as error:  # the literal may fail to parse in many ways
+        raise ValueError(f"unreadable .npy header ({type(error).__name__})") from error
+    if dtype.kind not in "biuf" or dtype.subdtype:
+        raise ValueError(f"dtype {shorten(str(dtype))}; allowed are bool, integers and floats")
+    shape = tuple(int(extent) for extent in shape)
+    return shape, fortran, dtype, array_bytes(shape, dtype)

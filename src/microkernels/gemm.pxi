@@ -1,0 +1,130 @@
+# GEMM tile: the place where standard, pointwise and dense layers do their multiplications.
+#
+#   C[rows x columns] = clamp(bias + sum over segments s of A_s[rows x length] @ B_s + residual)
+#
+# Loop nest:  for s in segments: for k in length: for i in rows: for j in vecs: acc[i][j] += ...
+#
+# A is given by one pointer per output pixel and one offset per segment, so that any convolution can
+# be put in front: pixel i of segment s reads pixel[i][segment[s] .. segment[s] + length). B is
+# packed in panels that the tile reads from front to back, once:
+#
+#        columns of C ->                      one panel, `width` = vecs * LANES floats wide
+#      +---------+---------+-----+           +-----------------------+
+#    k | panel 0 | panel 1 | ... |           | k = 0: width floats   |
+#    | |         |         |     |           | k = 1: width floats   |  k runs over all
+#    v |         |         |     |           | ...                   |  segments in order
+#      +---------+---------+-----+           +-----------------------+
+#
+# The tile (GEMM_ROWS x 2 vecs) stays in registers while k runs; `rows` and `vecs` are literals in
+# every call of `gemm_body`, so the compiler unrolls the loops over them. `gemm_tile` stays a function
+# of its own: inlined into its callers, it would share their registers and spill. Not here: blocking over
+# k (one chain of fused multiply-adds per output element, k ascending, keeps results the same bit
+# for bit whatever the tile), threads, borders.
+
+cdef struct Tile:
+    const float* const* pixel     # (rows,) where each output pixel's inputs begin
+    const Py_ssize_t* segment     # (segments,) offsets from there, in floats
+    Py_ssize_t segments, length   # every segment has `length` floats
+    const float* b                # one packed panel
+    const float* bias             # (width,)
+    const float* residual         # laid out like c, or NULL
+    float* c                      # first pixel, first column of the panel
+    Py_ssize_t ldc                # floats from one pixel of c to the next
+    Py_ssize_t columns            # columns of the panel that exist, at most `width`
+    float low, high
+
+
+cdef inline void gemm_body(int rows, int vecs, const Tile* t) noexcept nogil:
+    cdef vec acc[GEMM_ROWS][2]
+    cdef vec bs[2]
+    cdef const float* row[GEMM_ROWS]
+    cdef const float* b = t.b
+    cdef Py_ssize_t s, k, left, length = t.length
+    cdef int i, j
+    for j in range(vecs):
+        for i in range(rows):
+            acc[i][j] = vec_load(t.bias + j * LANES)
+    for s in range(t.segments):
+        for i in range(rows):
+            row[i] = t.pixel[i] + t.segment[s]
+        for k in range(length):
+            for j in range(vecs):
+                bs[j] = vec_load(b + j * LANES)
+            for i in range(rows):
+                for j in range(vecs):
+                    acc[i][j] = vec_fma_scalar(row[i][k], bs[j], acc[i][j])
+            b += vecs * LANES
+    for j in range(vecs):
+        left = t.columns - j * LANES
+        for i in range(rows):
+            gemm_finish(t, acc[i][j], i * t.ldc + j * LANES, left)
+
+
+cdef inline void gemm_finish(
+    const Tile* t, vec sum, Py_ssize_t offset, Py_ssize_t columns
+) noexcept nogil:
+    """Add the residual, clamp, store: one vec of the tile, of which `columns` lanes exist."""
+    if t.residual != NULL:
+        if columns >= LANES:
+            sum = vec_add(sum, vec_load(t.residual + offset))
+        else:
+            sum = vec_add(sum, vec_load_first(t.residual + offset, columns))
+    sum = vec_min(vec_fill(t.high), vec_max(vec_fill(t.low), sum))
+    if columns >= LANES:
+        vec_store(t.c + offset, sum)
+    else:
+        vec_store_first(t.c + offset, sum, columns)
+
+
+cdef NOINLINE_VOID gemm_tile(int rows, int vecs, const Tile* t) noexcept nogil:
+    """One tile of any height from 1 to GEMM_ROWS, one or two vecs wide."""
+    if vecs == 2:
+        if rows == 1:
+            gemm_body(1, 2, t)
+        elif rows == 2:
+            gemm_body(2, 2, t)
+        elif rows == 3:
+            gemm_body(3, 2, t)
+        elif rows == 4:
+            gemm_body(4, 2, t)
+        elif rows == 5:
+            gemm_body(5, 2, t)
+        elif rows == 6:
+            gemm_body(6, 2, t)
+        elif GEMM_ROWS >= 7 and rows == 7:
+            gemm_body(7, 2, t)
+        elif GEMM_ROWS >= 8 and rows == 8:
+            gemm_body(8, 2, t)
+        elif GEMM_ROWS >= 9 and rows == 9:
+            gemm_body(9, 2, t)
+        elif GEMM_ROWS >= 10 and rows == 10:
+            gemm_body(10, 2, t)
+        elif GEMM_ROWS >= 11 and rows == 11:
+            gemm_body(11, 2, t)
+        elif GEMM_ROWS >= 12 and rows == 12:
+            gemm_body(12, 2, t)
+    else:
+        if rows == 1:
+            gemm_body(1, 1, t)
+        elif rows == 2:
+            gemm_body(2, 1, t)
+        elif rows == 3:
+            gemm_body(3, 1, t)
+        elif rows == 4:
+            gemm_body(4, 1, t)
+        elif rows == 5:
+            gemm_body(5, 1, t)
+        elif rows == 6:
+            gemm_body(6, 1, t)
+        elif GEMM_ROWS >= 7 and rows == 7:
+            gemm_body(7, 1, t)
+        elif GEMM_ROWS >= 8 and rows == 8:
+            gemm_body(8, 1, t)
+        elif GEMM_ROWS >= 9 and rows == 9:
+            gemm_body(9, 1, t)
+        elif GEMM_ROWS >= 10 and rows == 10:
+            gemm_body(10, 1, t)
+        elif GEMM_ROWS >= 11 and rows == 11:
+            gemm_body(11, 1, t)
+        elif GEMM_ROWS >= 12 and rows == 12:
+            gemm_body(12, 1, t)

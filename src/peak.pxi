@@ -1,0 +1,22 @@
+# The machine's FMA peak, as one thread reaches it: twelve independent chains of fused multiply-adds
+# that stay in registers. Every per cent of peak that dsconv reports is relative to this loop.
+
+def fma_chains(Py_ssize_t rounds):
+    """Run `rounds` x 12 vec multiply-adds and return how many floating-point operations those were."""
+    cdef vec acc[12]
+    cdef vec half = vec_fill(0.5), one = vec_fill(1)
+    cdef Py_ssize_t k
+    cdef int i
+    cdef float lanes[LANES]
+    with nogil:
+        for i in range(12):
+            acc[i] = vec_fill(<float>i)
+        for k in range(rounds):
+            for i in range(12):
+                acc[i] = vec_fma(acc[i], half, one)
+        for i in range(1, 12):
+            acc[0] = vec_add(acc[0], acc[i])
+        vec_store(lanes, acc[0])
+    if lanes[0] < 0:             # never: the result has to be used
+        raise ArithmeticError("the sum of positive numbers is negative")
+    return 2 * 12 * LANES * rounds

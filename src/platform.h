@@ -1,0 +1,80 @@
+/* What differs between compilers and operating systems: aligned memory on huge pages, a counter
+ * that threads share, and the barrier between two steps of a program. */
+#ifndef DSCONV_PLATFORM_H
+#define DSCONV_PLATFORM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+enum { HAS_OPENMP = 1 };
+#define OPENMP_DATE _OPENMP
+#else
+enum { HAS_OPENMP = 0 };
+#define OPENMP_DATE 0
+#endif
+
+#ifdef __VERSION__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "unknown"
+#endif
+#if defined(__clang__)
+#define COMPILER_NAME "clang"
+#elif defined(__GNUC__)
+#define COMPILER_NAME "gcc"
+#elif defined(_MSC_VER)
+#define COMPILER_NAME "msvc"
+#else
+#define COMPILER_NAME "cc"
+#endif
+#ifndef DSCONV_FLAGS
+#define DSCONV_FLAGS ""
+#endif
+
+enum { CACHE_LINE = 64, HUGE_PAGE = 2 << 20 };
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+#ifdef _WIN32
+#include <malloc.h>
+static inline void *memory_take(size_t bytes) { return _aligned_malloc(bytes, CACHE_LINE); }
+static inline void memory_give(void *p) { _aligned_free(p); }
+#else
+/* Blocks of more than one huge page are aligned to one and ask for them: fewer TLB misses. */
+static inline void *memory_take(size_t bytes) {
+    void *p = NULL;
+    size_t align = bytes > HUGE_PAGE ? HUGE_PAGE : CACHE_LINE;
+    if (posix_memalign(&p, align, (bytes + align - 1) / align * align)) return NULL;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (align == HUGE_PAGE) madvise(p, (bytes + align - 1) / align * align, MADV_HUGEPAGE);
+#endif
+    return p;
+}
+static inline void memory_give(void *p) { free(p); }
+#endif
+
+/* Every thread of a team takes the next piece of work here; without OpenMP there is one thread. */
+static inline ptrdiff_t counter_next(ptrdiff_t *counter) {
+#if !defined(_OPENMP)
+    return (*counter)++;
+#elif defined(__GNUC__) || defined(__clang__)
+    return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+#else
+    ptrdiff_t taken;
+    #pragma omp atomic capture
+    taken = (*counter)++;
+    return taken;
+#endif
+}
+
+static inline void team_barrier(void) {
+#ifdef _OPENMP
+    #pragma omp barrier
+#endif
+}
+
+#endif

@@ -1,0 +1,197 @@
+# Program: a flat list of steps with packed weights, run in one call without the GIL.
+#
+# A team of threads enters once. For every step each thread takes strips from a shared counter until
+# none is left; a barrier separates the steps. Buffers are named by (slot, offset): slot 0 is the
+# program's own arena, slot i the i-th array of the call; offsets count floats per image, so that one
+# program serves any batch size. A Program never changes: every run works on its own copy of the
+# steps and its own block of memory.
+
+cdef class Memory:
+    """An aligned block of floats, on huge pages where the system has them."""
+    cdef float* data
+    cdef size_t floats
+
+    def __cinit__(self, size_t floats):
+        if floats > (<size_t>-1) // 8:
+            raise MemoryError(f"{floats} floats do not fit into memory")
+        self.data = <float*>memory_take(4 * floats + CACHE_LINE)
+        self.floats = floats
+        if self.data == NULL:
+            raise MemoryError(f"no memory for {4 * floats} bytes")
+
+    def __dealloc__(self):
+        memory_give(self.data)
+
+
+cdef list idle_memory = []      # blocks of finished runs, taken and given back under the GIL
+
+
+cdef Memory borrow(size_t floats):
+    """An idle block that is large enough, or a new one."""
+    cdef Memory memory
+    for i, memory in enumerate(idle_memory):
+        if memory.floats >= floats:
+            return idle_memory.pop(i)
+    return Memory(max(floats, 1 << 18))
+
+
+cdef give_back(Memory memory):
+    """Keep the four largest idle blocks."""
+    idle_memory.append(memory)
+    if len(idle_memory) > 4:
+        idle_memory.sort(key=memory_floats)
+        idle_memory.pop(0)
+
+
+def memory_floats(Memory memory):
+    return memory.floats
+
+
+cdef const float* floats_of(object array, bint writable=False) except? NULL:
+    """Address of a C-contiguous float32 array; the caller keeps the array alive."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
+    cdef const float* data = <const float*>view.buf
+    cdef bint fits = view.itemsize == 4 and view.format != NULL and view.format[0] == c'f'
+    PyBuffer_Release(&view)
+    if not fits:
+        raise TypeError("kernels take C-contiguous float32 arrays")
+    return data
+
+
+cdef class Step:
+    """One layer: `op`, its geometry, (slot, offset) of its maps and its packed weights."""
+    cdef StepData data
+    cdef Py_ssize_t x[2]
+    cdef Py_ssize_t y[2]
+    cdef Py_ssize_t residual[2]
+    cdef tuple kept             # the arrays that data points into
+
+    def __init__(
+        self, str op, dict geometry, x, y, residual=None,
+        weight=None, bias=None, mid_weight=None, mid_bias=None,
+    ):
+        memset(&self.data, 0, sizeof(StepData))
+        if op not in OPS:
+            raise ValueError(f"op must be one of {sorted(OPS)}, got {op!r}")
+        self.data.op = OPS[op]
+        self.data.g = geometry
+        self.x[0], self.x[1] = x
+        self.y[0], self.y[1] = y
+        self.residual[0], self.residual[1] = residual or (-1, 0)
+        self.kept = (weight, bias, mid_weight, mid_bias)
+        if weight is not None:
+            self.data.weight = floats_of(weight)
+        if bias is not None:
+            self.data.bias = floats_of(bias)
+        if mid_weight is not None:
+            self.data.mid_weight = floats_of(mid_weight)
+        if mid_bias is not None:
+            self.data.mid_bias = floats_of(mid_bias)
+
+
+cdef Py_ssize_t strip_scratch(const StepData* s, Py_ssize_t rows) noexcept nogil:
+    """Floats that one strip of a step works in, beside its input and output."""
+    cdef const Geometry* g = &s.g
+    cdef Py_ssize_t most = ceil_div(rows, s.row_blocks), pixels = most * g.ow
+    if s.op == OP_POINTWISE:
+        return 2 * (most if g.sh == 1 and g.sw == 1 else pixels)
+    if s.op == OP_STANDARD:
+        return round_up(2 * (g.kh * g.kw + pixels), 16) + (
+            window_rows(g, most) * padded_width(g) * g.c if g.padded else 0)
+    if s.op == OP_DEPTHWISE:
+        return depthwise_scratch(g)
+    if s.op == OP_SEPARABLE:
+        return depthwise_scratch(g) + round_up(pixels * g.c * g.multiplier, 16) + 2 * pixels
+    return 0
+
+
+cdef void run_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil:
+    if s.op == OP_POINTWISE:
+        pointwise_strip(s, index, scratch)
+    elif s.op == OP_STANDARD:
+        standard_strip(s, index, scratch)
+    elif s.op == OP_DEPTHWISE:
+        depthwise_strip(s, index, scratch)
+    elif s.op == OP_SEPARABLE:
+        separable_strip(s, index, scratch)
+    elif s.op == OP_AVERAGE:
+        average_strip(s, index, scratch)
+    elif s.op == OP_ADD:
+        add_strip(s, index, scratch)
+    elif s.op == OP_SCALE:
+        scale_strip(s, index, scratch)
+
+
+cdef void run_team_member(
+    const StepData* steps, Py_ssize_t count, Py_ssize_t* counters, float* scratch
+) noexcept nogil:
+    """What every thread of the team does; `scratch` is the thread's own."""
+    cdef Py_ssize_t i, strip
+    for i in range(count):
+        strip = counter_next(&counters[i])
+        while strip < steps[i].strips:
+            run_strip(&steps[i], strip, scratch)
+            strip = counter_next(&counters[i])
+        team_barrier()
+
+
+cdef class Program:
+    """Steps in order. `run(arrays, n)` runs them on n images; arrays are slots 1, 2, ..."""
+    cdef list steps
+    cdef Py_ssize_t arena
+
+    def __init__(self, list steps not None, Py_ssize_t arena=0):
+        self.steps = steps
+        self.arena = arena
+
+    def run(self, tuple arrays not None, Py_ssize_t n, int threads):
+        """`arrays` are C-contiguous float32 arrays of the sizes that the steps were built for."""
+        cdef Py_ssize_t count = len(self.steps), scratch = 0, i, slots = len(arrays) + 1
+        cdef Py_ssize_t arena = round_up(self.arena * n, 16)
+        cdef Py_ssize_t head = round_up(
+            (count * sizeof(StepData) + count * sizeof(Py_ssize_t) + slots * sizeof(void*)) // 4 + 1, 16)
+        cdef Step step
+        cdef StepData* s
+        # One block: steps, counters and slots; the arena; the scratch of each thread.
+        plan = <StepData*>malloc(count * sizeof(StepData) + 1)
+        if plan == NULL:
+            raise MemoryError
+        for i in range(count):
+            step = self.steps[i]
+            plan[i] = step.data
+            plan[i].g.n = n
+            divide(&plan[i], threads)
+            scratch = max(scratch, plan[i].scratch)
+        scratch = round_up(scratch, 16) + 16
+        cdef Memory memory
+        try:
+            memory = borrow(head + arena + threads * scratch)
+        except MemoryError:
+            free(plan)
+            raise
+        cdef StepData* steps = <StepData*>memory.data
+        cdef Py_ssize_t* counters = <Py_ssize_t*>(steps + count)
+        cdef float** slot = <float**>(counters + count)
+        cdef float* own = memory.data + head + arena
+        memcpy(steps, plan, count * sizeof(StepData))
+        free(plan)
+        memset(counters, 0, count * sizeof(Py_ssize_t))
+        try:
+            slot[0] = memory.data + head
+            for i in range(1, slots):
+                slot[i] = <float*>floats_of(arrays[i - 1])
+            for i in range(count):
+                step = self.steps[i]
+                s = &steps[i]
+                s.x = slot[step.x[0]] + step.x[1] * n
+                s.y = slot[step.y[0]] + step.y[1] * n
+                s.residual = NULL if step.residual[0] < 0 else slot[step.residual[0]] + step.residual[1] * n
+            with nogil:
+                if threads == 1:
+                    run_team_member(steps, count, counters, own)
+                else:
+                    with parallel(num_threads=threads):
+                        run_team_member(steps, count, counters, own + threadid() * scratch)
+        finally:
+            give_back(memory)

@@ -1,0 +1,117 @@
+/* vec: one register of floats, for whatever instruction set this file is compiled for.
+ *
+ * The lanes follow from the compiler's own macros, so that the same Cython source, built several
+ * times with different flags, gives one module per instruction set. GNU compilers and clang write
+ * a vec with their vector extension, which is portable over x86, Arm, RISC-V and others; any other
+ * compiler gets a plain struct (right, not fast).
+ *
+ * Not here: gathers, masks, integers, shuffles. The kernels need none of them.
+ */
+#ifndef DSCONV_SIMD_H
+#define DSCONV_SIMD_H
+
+#if defined(__GNUC__) || defined(__clang__)
+#define NOINLINE_VOID __attribute__((noinline)) void
+#else
+#define NOINLINE_VOID void
+#endif
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__) || defined(__AVX2__) || defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+/* Lanes of a vec, and the tiles of each instruction set. GEMM_ROWS x 2 vecs of accumulators, with
+ * 2 vecs of B and a few broadcasts beside them, fill the register file (AVX-512 and NEON have 32
+ * registers, the others 16); so do DEPTHWISE_PIXELS accumulators with the columns that they share. */
+#if defined(__AVX512F__)
+enum { LANES = 16, GEMM_ROWS = 12, DEPTHWISE_PIXELS = 7 };
+#elif defined(__AVX2__)
+enum { LANES = 8, GEMM_ROWS = 6, DEPTHWISE_PIXELS = 4 };
+#elif defined(__aarch64__)
+enum { LANES = 4, GEMM_ROWS = 12, DEPTHWISE_PIXELS = 7 };
+#else
+enum { LANES = 4, GEMM_ROWS = 6, DEPTHWISE_PIXELS = 4 };
+#endif
+
+/* Channels of a packed panel, and of a depthwise window: what one GEMM tile writes. */
+enum { BLOCK = 2 * LANES };
+
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__)) || defined(__aarch64__)
+enum { HAS_FMA = 1 };
+#else
+enum { HAS_FMA = 0 };
+#endif
+
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(DSCONV_PLAIN_VEC)
+
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef int32_t vec_mask __attribute__((vector_size(4 * LANES)));
+typedef float vec_unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+static inline vec vec_load(const float *p) { return *(const vec_unaligned *)p; }
+static inline void vec_store(float *p, vec v) { *(vec_unaligned *)p = v; }
+/* scalar - vec broadcasts; a loop over the lanes would be written out lane by lane */
+static inline vec vec_fill(float a) { return a - (vec){0}; }
+/* One rounding where the machine has FMA: -ffp-contract=fast makes these two operations one. */
+static inline vec vec_fma(vec a, vec b, vec c) { return a * b + c; }
+static inline vec vec_fma_scalar(float a, vec b, vec c) { return a * b + c; }
+static inline vec vec_add(vec a, vec b) { return a + b; }
+static inline vec vec_mul(vec a, vec b) { return a * b; }
+
+/* max(low, v) and min(high, v) that return v where v is NaN */
+#if defined(__AVX512F__)
+static inline vec vec_max(vec low, vec v) { return (vec)_mm512_max_ps((__m512)low, (__m512)v); }
+static inline vec vec_min(vec high, vec v) { return (vec)_mm512_min_ps((__m512)high, (__m512)v); }
+#elif defined(__AVX2__)
+static inline vec vec_max(vec low, vec v) { return (vec)_mm256_max_ps((__m256)low, (__m256)v); }
+static inline vec vec_min(vec high, vec v) { return (vec)_mm256_min_ps((__m256)high, (__m256)v); }
+#elif defined(__SSE2__)
+static inline vec vec_max(vec low, vec v) { return (vec)_mm_max_ps((__m128)low, (__m128)v); }
+static inline vec vec_min(vec high, vec v) { return (vec)_mm_min_ps((__m128)high, (__m128)v); }
+#else
+static inline vec vec_select(vec_mask m, vec a, vec b) {
+    return (vec)((m & (vec_mask)a) | (~m & (vec_mask)b));
+}
+static inline vec vec_max(vec low, vec v) { return vec_select(v < low, low, v); }
+static inline vec vec_min(vec high, vec v) { return vec_select(v > high, high, v); }
+#endif
+
+static inline void prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+
+#else /* a compiler without vector extensions */
+
+typedef struct { float lane[LANES]; } vec;
+#define VEC_EACH(expression) \
+    vec r; for (int i = 0; i < LANES; i++) r.lane[i] = (expression); return r
+
+static inline vec vec_load(const float *p) { VEC_EACH(p[i]); }
+static inline void vec_store(float *p, vec v) { memcpy(p, v.lane, sizeof v.lane); }
+static inline vec vec_fill(float a) { VEC_EACH(a); }
+static inline vec vec_fma(vec a, vec b, vec c) { VEC_EACH(a.lane[i] * b.lane[i] + c.lane[i]); }
+static inline vec vec_fma_scalar(float a, vec b, vec c) { VEC_EACH(a * b.lane[i] + c.lane[i]); }
+static inline vec vec_add(vec a, vec b) { VEC_EACH(a.lane[i] + b.lane[i]); }
+static inline vec vec_mul(vec a, vec b) { VEC_EACH(a.lane[i] * b.lane[i]); }
+static inline vec vec_max(vec low, vec v) { VEC_EACH(v.lane[i] < low.lane[i] ? low.lane[i] : v.lane[i]); }
+static inline vec vec_min(vec high, vec v) { VEC_EACH(v.lane[i] > high.lane[i] ? high.lane[i] : v.lane[i]); }
+static inline void prefetch(const void *p) { (void)p; }
+
+#endif
+
+/* The first `count` lanes only, for the last channels of a row. */
+static inline void vec_store_first(float *p, vec v, ptrdiff_t count) {
+    float lanes[LANES];
+    vec_store(lanes, v);
+    memcpy(p, lanes, 4 * (size_t)count);
+}
+
+static inline vec vec_load_first(const float *p, ptrdiff_t count) {
+    float lanes[LANES] = {0};
+    memcpy(lanes, p, 4 * (size_t)count);
+    return vec_load(lanes);
+}
+
+#endif

@@ -1,0 +1,23 @@
+# What the kernels see of simd.h.
+
+cdef extern from "simd.h" nogil:
+    ctypedef struct vec:
+        pass
+    ctypedef void NOINLINE_VOID
+    enum: LANES
+    enum: BLOCK
+    enum: GEMM_ROWS
+    enum: DEPTHWISE_PIXELS
+    enum: HAS_FMA
+    vec vec_load(const float* p)
+    void vec_store(float* p, vec v)
+    vec vec_load_first(const float* p, Py_ssize_t count)
+    void vec_store_first(float* p, vec v, Py_ssize_t count)
+    vec vec_fill(float a)
+    vec vec_fma(vec a, vec b, vec c)
+    vec vec_fma_scalar(float a, vec b, vec c)
+    vec vec_add(vec a, vec b)
+    vec vec_mul(vec a, vec b)
+    vec vec_max(vec low, vec v)
+    vec vec_min(vec high, vec v)
+    void prefetch(const void* p)

@@ -1,0 +1,108 @@
+# Step: one layer as the kernels see it, and how its work is cut into strips.
+#
+# A step is cut into strips that do not depend on each other; threads take strips until none is
+# left. Every convolution is one function that computes one strip:
+#
+#     strip = (image or images) x (a block of output rows) x (a block of output panels)
+#
+# How the work is cut never changes a bit of the result: each output element is one chain of sums,
+# whichever strip and tile it falls into.
+
+cdef enum Op:
+    OP_POINTWISE
+    OP_STANDARD
+    OP_DEPTHWISE
+    OP_SEPARABLE
+    OP_AVERAGE
+    OP_ADD
+    OP_SCALE
+
+cdef enum:
+    # What a strip keeps at hand, in floats: half of a 512 KB L2 cache, the rest is for the weights.
+    STRIP_FLOATS = 64 * 1024
+
+cdef struct Geometry:
+    Py_ssize_t n, h, w, c         # input: n maps of (h, w, c)
+    Py_ssize_t oh, ow, oc         # output: n maps of (oh, ow, oc)
+    Py_ssize_t kh, kw, sh, sw, dh, dw, top, left    # window; top, left: padding in pixels
+    Py_ssize_t padded             # 1 if any tap may fall outside of the map
+    Py_ssize_t groups, multiplier
+    float low, high               # clamp of the result
+    float mid_low, mid_high       # separable: clamp between depthwise and pointwise
+
+cdef struct StepData:
+    Op op
+    Geometry g
+    const float* weight           # packed; separable: of the pointwise half
+    const float* bias             # padded with zeros to whole vecs, per group
+    const float* mid_weight       # separable: of the depthwise half
+    const float* mid_bias
+    const float* x
+    const float* residual
+    float* y
+    Py_ssize_t row_blocks, panel_blocks, strips, scratch    # set by divide()
+
+
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline Py_ssize_t round_up(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b * b
+
+
+cdef Py_ssize_t blocks_of_rows(
+    Py_ssize_t rows, Py_ssize_t floats_per_row, Py_ssize_t maps, int threads
+) noexcept nogil:
+    """Into how many even blocks to cut `rows`: each fits the cache, every thread gets its share."""
+    cdef Py_ssize_t blocks = ceil_div(rows, max(1, STRIP_FLOATS // max(1, floats_per_row)))
+    if maps * blocks < 8 * threads and maps % threads != 0:
+        blocks = round_up(blocks, threads)
+    return max(1, min(blocks, rows))
+
+
+cdef void divide(StepData* s, int threads) noexcept nogil:
+    """Choose the strips of a step, and the scratch floats that one strip needs."""
+    cdef Geometry* g = &s.g
+    cdef Py_ssize_t maps = g.n, rows = g.oh, panels = 1, floats_per_row = 1
+    if s.op == OP_POINTWISE:
+        pointwise_shape(g, &maps, &rows, &floats_per_row)
+        panels = ceil_div(g.oc, BLOCK)
+    elif s.op == OP_STANDARD:
+        floats_per_row = g.sh * padded_width(g) * g.c
+        panels = g.groups * ceil_div(g.oc // g.groups, BLOCK)
+    elif s.op == OP_DEPTHWISE:
+        floats_per_row = g.sh * g.w * g.c
+    elif s.op == OP_SEPARABLE:
+        floats_per_row = g.ow * g.c * g.multiplier
+        panels = ceil_div(g.oc, BLOCK)
+    elif s.op == OP_AVERAGE:
+        rows = ceil_div(g.c, BLOCK)
+    else:
+        maps = 1
+        rows = g.n * g.h * g.w
+        floats_per_row = 4 * g.c
+    s.row_blocks = blocks_of_rows(rows, floats_per_row, maps, threads)
+    s.panel_blocks = 1
+    if maps > 0 and maps * s.row_blocks < threads:
+        s.panel_blocks = min(panels, ceil_div(threads, maps * s.row_blocks))
+    s.strips = maps * s.row_blocks * s.panel_blocks
+    s.scratch = strip_scratch(s, rows)
+
+
+cdef struct Strip:
+    Py_ssize_t image, first, last           # output rows first .. last of one image
+    Py_ssize_t first_panel, last_panel
+
+
+cdef Strip locate(const StepData* s, Py_ssize_t index, Py_ssize_t rows, Py_ssize_t panels) noexcept nogil:
+    """Which part of the output strip number `index` is."""
+    cdef Strip strip
+    cdef Py_ssize_t block = index // s.panel_blocks % s.row_blocks
+    cdef Py_ssize_t panel = index % s.panel_blocks
+    strip.image = index // (s.panel_blocks * s.row_blocks)
+    strip.first = block * rows // s.row_blocks
+    strip.last = (block + 1) * rows // s.row_blocks
+    strip.first_panel = panel * panels // s.panel_blocks
+    strip.last_panel = (panel + 1) * panels // s.panel_blocks
+    return strip
