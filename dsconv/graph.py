@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsconv._layer_methods import LayerMethods
@@ -57,7 +58,6 @@ class Graph(LayerMethods):
         self.outputs: tuple[str, ...] = ()
         self._shapes: dict[str, Shape] = {}  # by tensor
         self._tensors: dict[str, tuple[str, ...]] = {}  # outputs by node
-        self._counters: dict[str, int] = {}  # automatic names given out, by kind
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -121,11 +121,8 @@ class Graph(LayerMethods):
 
     def _new_name(self, name: str | None, kind: str) -> str:
         if name is None:
-            number = self._counters.get(kind, 0) + 1
-            while f"{kind}_{number}" in self.nodes:
-                number += 1
-            self._counters[kind] = number
-            return f"{kind}_{number}"
+            candidates = (f"{kind}_{number}" for number in count(1))
+            return next(candidate for candidate in candidates if candidate not in self.nodes)
         if not isinstance(name, str) or not name or not name.isprintable() or ":" in name:
             raise ValueError(f'layer names must be printable strings without ":", got {name!r}')
         if name in self.nodes:

@@ -208,8 +208,9 @@ def labels(count: int = 1000) -> list[str]:
     ValueError
         For any other number.
     """
+    count = integer(count, "count")
     if count not in (1000, 1001):
-        raise ValueError(f"count must be 1000 or 1001 (with background first), got {count!r}")
+        raise ValueError(f"count must be 1000 or 1001 (with background first), got {count}")
     text = Path(__file__).with_name("imagenet_classes.txt").read_text(encoding="utf-8")
     return ["background"] * (count - 1000) + text.splitlines()
 

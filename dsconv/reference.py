@@ -286,7 +286,7 @@ def _ints(value: Any, name: str, least: int, *shapes: tuple[int, ...]) -> NDArra
     except ValueError:  # ragged
         numbers = np.asarray(None)
     good = numbers.dtype.kind in "iu" and numbers.shape in shapes and numbers.min() >= least
-    _check(good, name, f"made of ints from {least} on, in one of the shapes {shapes}", value)
+    _check(good, name, f"an int from {least} on, or such ints for rows and columns", value)
     return numbers
 
 

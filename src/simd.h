@@ -10,9 +10,13 @@
 #ifndef DSCONV_SIMD_H
 #define DSCONV_SIMD_H
 
+/* Return types that say whether a Cython function is compiled into its callers. A tile body must be:
+ * its loops have literal sizes only there. A tile must not be: it would share registers and spill. */
 #if defined(__GNUC__) || defined(__clang__)
+#define INLINE_VOID __attribute__((always_inline)) void
 #define NOINLINE_VOID __attribute__((noinline)) void
 #else
+#define INLINE_VOID void
 #define NOINLINE_VOID void
 #endif
 
@@ -50,7 +54,7 @@ enum { HAS_FMA = 0 };
 
 typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t vec_mask __attribute__((vector_size(4 * LANES)));
-typedef float vec_unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef float vec_unaligned __attribute__((vector_size(4 * LANES), aligned(4)));
 
 static inline vec vec_load(const float *p) { return *(const vec_unaligned *)p; }
 static inline void vec_store(float *p, vec v) { *(vec_unaligned *)p = v; }
@@ -101,17 +105,31 @@ static inline void prefetch(const void *p) { (void)p; }
 
 #endif
 
-/* The first `count` lanes only, for the last channels of a row. */
-static inline void vec_store_first(float *p, vec v, ptrdiff_t count) {
-    float lanes[LANES];
-    vec_store(lanes, v);
-    memcpy(p, lanes, 4 * (size_t)count);
+/* `rows` pieces of `count` floats, for the last channels of a map: tiles work on whole vecs, and what
+ * is no whole vec goes through a small buffer. A function of its own: a loop with a call inside is
+ * never unrolled, and the tile would leave its registers. */
+#if defined(__GNUC__) || defined(__clang__)
+#define NOINLINE __attribute__((noinline, unused))
+#else
+#define NOINLINE
+#endif
+
+static NOINLINE void copy_rows(float *to, ptrdiff_t to_pitch, const float *from,
+                               ptrdiff_t from_pitch, ptrdiff_t rows, ptrdiff_t count) {
+    for (ptrdiff_t i = 0; i < rows; i++)
+        memcpy(to + i * to_pitch, from + i * from_pitch, 4 * (size_t)count);
 }
 
-static inline vec vec_load_first(const float *p, ptrdiff_t count) {
+static NOINLINE vec vec_load_first(const float *p, ptrdiff_t count) {
     float lanes[LANES] = {0};
     memcpy(lanes, p, 4 * (size_t)count);
     return vec_load(lanes);
+}
+
+static NOINLINE void vec_store_first(float *p, vec v, ptrdiff_t count) {
+    float lanes[LANES];
+    vec_store(lanes, v);
+    memcpy(p, lanes, 4 * (size_t)count);
 }
 
 #endif

@@ -3,6 +3,7 @@
 cdef extern from "simd.h" nogil:
     ctypedef struct vec:
         pass
+    ctypedef void INLINE_VOID
     ctypedef void NOINLINE_VOID
     enum: LANES
     enum: BLOCK
@@ -13,6 +14,9 @@ cdef extern from "simd.h" nogil:
     void vec_store(float* p, vec v)
     vec vec_load_first(const float* p, Py_ssize_t count)
     void vec_store_first(float* p, vec v, Py_ssize_t count)
+    void copy_rows(
+        float* to, Py_ssize_t to_pitch, const float* origin, Py_ssize_t from_pitch,
+        Py_ssize_t rows, Py_ssize_t count)
     vec vec_fill(float a)
     vec vec_fma(vec a, vec b, vec c)
     vec vec_fma_scalar(float a, vec b, vec c)

@@ -184,6 +184,9 @@ def test_a_failed_add_leaves_no_trace() -> None:
     with pytest.raises(ValueError, match="there is no tensor 'c'"):
         graph.shape("c")
     graph.conv2d(x, 4, name="c")
+    with pytest.raises(ValueError, match="layer 'conv2d_1'"):
+        graph.conv2d(x, 0)
+    assert graph.conv2d(x, 4) == "conv2d_1"
 
 
 def test_validate_names_nodes_that_lead_nowhere() -> None:

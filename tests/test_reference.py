@@ -106,10 +106,9 @@ def test_separable_is_depthwise_then_pointwise():
     x = np.array([[[-3, 2]]])
     depthwise, pointwise = [[[[1], [4]]]], [[1, 1], [1, -1]]
     y, count = reference.separable_conv2d(
-        x, depthwise, pointwise, [0, 1], [10, 0], depthwise_activation="relu", activation="relu6"
-    )  # depthwise: -3, 8 + 1 -> 0, 9; pointwise: 9 + 10, -9 -> 6, 0
-    assert y.ravel().tolist() == [6, 0]
-    assert count == 2 + 4
+        x, depthwise, pointwise, [0, 1], [10, 0], depthwise_activation="relu", activation=(-99, 18)
+    )  # depthwise: -3, 8 + 1 -> 0, 9; pointwise: 9 + 10, -9 -> 18, -9
+    assert y.ravel().tolist() == [18, -9] and count == 2 + 4
 
 
 def test_dense():
@@ -223,7 +222,6 @@ def test_conv2d_is_a_sum_of_shifted_maps(
             reference.conv2d(x, weight, bias, **window)
         return
     y, count = reference.conv2d(x, weight, bias, **window)
-
     same_group = np.kron(np.eye(groups), np.ones((depth, filters)))
     expected = np.zeros((2, rows, columns, groups * filters)) + bias
     for ky, kx in np.ndindex(kernel):
@@ -264,8 +262,8 @@ def test_depthwise_pointwise_and_separable_are_standard_convolutions(
 X, W = np.ones((4, 4, 2)), np.ones((3, 3, 2, 2))
 
 
-BAD = {
-    "x": [np.ones((4, 4)), np.ones((0, 4, 2))],
+BAD: dict[str, list] = {
+    "x": [np.ones((4, 4)), np.ones((0, 4, 2)), X * 1j],
     "weight": [np.ones(shape) for shape in [(3, 3, 2), (3, 3, 3, 2), (0, 3, 2, 2), (5, 3, 2, 2)]],
     "bias": [np.ones(3)],
     "stride": [0, 1.5, (1, 2, 3)],
@@ -279,7 +277,7 @@ BAD = {
 def test_bad_arguments_are_named(name, value):
     arguments = {"x": X, "weight": W, "padding": "valid", name: value}
     for operation in (reference.conv2d, reference.depthwise_conv2d):
-        with pytest.raises(ValueError, match=f"^{name} must be"):
+        with pytest.raises((ValueError, TypeError), match=f"^{name} must "):
             operation(**arguments)
 
 
@@ -299,8 +297,3 @@ def test_bad_arguments_are_named(name, value):
 def test_bad_arguments_of_other_operations_are_named(operation, arguments, options, name):
     with pytest.raises(ValueError, match=f"^{name} must be"):
         getattr(reference, operation)(*arguments, **options)
-
-
-def test_complex_numbers_are_refused():
-    with pytest.raises(TypeError, match="^x must hold real numbers"):
-        reference.conv2d(X * 1j, W)

@@ -14,27 +14,67 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dsconv.graph import Graph
-    from dsconv.models.mobilenet_v1 import (
-        mobilenet_v1,
-        mobilenet_v1_shallow,
-        mobilenet_v1_standard,
-    )
+    from dsconv.models.alexnet import alexnet
+    from dsconv.models.deeplab_v3 import deeplab_v3_mobilenet_v2, deeplab_v3_resnet101
+    from dsconv.models.googlenet import googlenet
+    from dsconv.models.mobilenet_v1 import mobilenet_v1, mobilenet_v1_shallow, mobilenet_v1_standard
     from dsconv.models.mobilenet_v2 import mobilenet_v2
+    from dsconv.models.resnet import resnet34, resnet50, resnet101
+    from dsconv.models.shufflenet import shufflenet
+    from dsconv.models.squeezenet import squeezenet
+    from dsconv.models.ssd import ssd300_vgg16, ssd512_vgg16
+    from dsconv.models.ssdlite import ssd_mobilenet_v2, ssdlite_mobilenet_v1, ssdlite_mobilenet_v2
+    from dsconv.models.vgg import vgg16, vgg19
+    from dsconv.models.yolo_v2 import yolo_v2
 
 _FILES = {  # builder: the file that holds it
     "mobilenet_v1": "mobilenet_v1",
     "mobilenet_v1_standard": "mobilenet_v1",
     "mobilenet_v1_shallow": "mobilenet_v1",
     "mobilenet_v2": "mobilenet_v2",
+    "ssdlite_mobilenet_v1": "ssdlite",
+    "ssdlite_mobilenet_v2": "ssdlite",
+    "ssd_mobilenet_v2": "ssdlite",
+    "deeplab_v3_mobilenet_v2": "deeplab_v3",
+    "alexnet": "alexnet",
+    "vgg16": "vgg",
+    "vgg19": "vgg",
+    "googlenet": "googlenet",
+    "squeezenet": "squeezenet",
+    "resnet34": "resnet",
+    "resnet50": "resnet",
+    "resnet101": "resnet",
+    "shufflenet": "shufflenet",
+    "ssd300_vgg16": "ssd",
+    "ssd512_vgg16": "ssd",
+    "yolo_v2": "yolo_v2",
+    "deeplab_v3_resnet101": "deeplab_v3",
 }
 
 __all__ = [
+    "alexnet",
+    "deeplab_v3_mobilenet_v2",
+    "deeplab_v3_resnet101",
     "get",
+    "googlenet",
     "mobilenet_v1",
     "mobilenet_v1_shallow",
     "mobilenet_v1_standard",
     "mobilenet_v2",
     "names",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "shufflenet",
+    "squeezenet",
+    "ssd300_vgg16",
+    "ssd512_vgg16",
+    "ssd_mobilenet_v2",
+    "ssdlite_mobilenet_v1",
+    "ssdlite_mobilenet_v2",
+    "vgg16",
+    "vgg19",
+    "yolo_v2",
 ]
 
 

@@ -25,7 +25,7 @@ def conv_bn(
     Parameters
     ----------
     activation
-        "relu6", "relu" or None.
+        "relu6", "relu", "leaky_relu" (slope 0.1) or None.
     epsilon
         Of the batch norm.
     attributes
@@ -54,7 +54,15 @@ def _bn(graph: Graph, x: str, activation: str | None, epsilon: float, name: str)
     x = graph.batch_norm(x, epsilon, name=f"{name}/bn")
     if activation is None:
         return x
-    return {"relu": graph.relu, "relu6": graph.relu6}[activation](x, name=f"{name}/{activation}")
+    return getattr(graph, activation)(x, name=f"{name}/{activation}")
+
+
+def conv_relu(
+    graph: Graph, x: str, filters: int, kernel: int = 1, *, name: str, **attributes: Any
+) -> str:
+    """Convolution with bias, and ReLU: layers name, name/relu. For networks before batch norm."""
+    x = graph.conv2d(x, filters, kernel, name=name, **attributes)
+    return graph.relu(x, name=f"{name}/relu")
 
 
 def classifier(graph: Graph, x: str, classes: int, softmax: bool) -> None:

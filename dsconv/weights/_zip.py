@@ -52,17 +52,19 @@ class Archive:
         self._file = file
         self.members: dict[str, Member] = {}
         entries, directory = self._directory(file_bytes)
-        entries.sort(key=lambda member: member.header)
-        limits = [member.header for member in entries[1:]] + [directory]
-        for member, limit in zip(entries, limits, strict=True):
+        limits = {}
+        limit = directory
+        for member in sorted(entries, key=lambda member: member.header, reverse=True):
+            limits[member.name], limit = limit, member.header
+        for member in entries:
             name = shorten(member.name)
             if member.name in self.members:
                 raise ValueError(f"zip member {name} is there twice")
-            if member.header + _LOCAL.size + member.stored > limit:
+            if member.header + _LOCAL.size + member.stored > limits[member.name]:
                 raise ValueError(f"zip member {name} runs beyond its place in the file")
             if member.method == 0 and member.stored != member.size:
                 raise ValueError(f"zip member {name} declares two sizes")
-            self.members[member.name] = member._replace(limit=limit)
+            self.members[member.name] = member._replace(limit=limits[member.name])
         check_expansion((member.size for member in entries), file_bytes)
 
     def open(self, name: str) -> Stream:
@@ -179,8 +181,8 @@ class Stream:
             if not packed:
                 packed = self._file.read(min(self._stored_left, _PIECE))
                 self._stored_left -= len(packed)
-                if not packed:
-                    self._fail("does not unpack to its declared size")
+            if not packed or inflater.eof:
+                self._fail("does not unpack to its declared size")
             piece = self._decompress(inflater, packed, min(len(view) - done, 16 * _PIECE))
             view[done : done + len(piece)] = piece
             done += len(piece)

@@ -84,8 +84,8 @@ def _header(stream: Stream, size: int) -> bytes:
     length = bytearray(_HEADERS[version][0])
     stream.readinto(length)
     count = int.from_bytes(length, "little")
-    if count > min(_MAX_HEADER, size):
-        raise ValueError(f"an .npy header of {count} bytes; at most {_MAX_HEADER} are allowed")
+    if count > (allowed := min(_MAX_HEADER, size)):
+        raise ValueError(f"an .npy header of {count} bytes; at most {allowed} are allowed")
     text = bytearray(count)
     stream.readinto(text)
     return bytes(start + length + text)

@@ -88,16 +88,14 @@ def _storage_types() -> dict[str, _Element]:
 
 
 def _rebuild_tensor(arguments: tuple[Any, ...]) -> _Tensor:
-    """torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks, ...)."""
-    if not 6 <= len(arguments) <= 7 or type(arguments[0]) is not _Storage:
+    """torch._utils._rebuild_tensor(storage, offset, shape, strides), checked."""
+    if len(arguments) != 4 or type(arguments[0]) is not _Storage:
         raise ValueError("malformed tensor: wrong arguments")
-    storage, offset, shape, strides, _, hooks = arguments[:6]
+    storage, offset, shape, strides = arguments
     if not _naturals(shape) or not _naturals(strides) or not _naturals((offset,)):
         raise ValueError("malformed tensor: offset, shape and strides must be integers from 0 up")
     if len(shape) != len(strides):
         raise ValueError(f"malformed tensor: {len(shape)} extents and {len(strides)} strides")
-    if hooks != {} or arguments[6:] not in ((), (None,), ({},)):
-        raise ValueError("a tensor with hooks or metadata is refused")
     array_bytes(shape, storage.element.dtype)
     tensor = _Tensor(storage, offset, shape, strides)
     if offset + tensor.span > storage.length:
@@ -108,22 +106,41 @@ def _rebuild_tensor(arguments: tuple[Any, ...]) -> _Tensor:
     return tensor
 
 
+def _rebuild_tensor_v2(arguments: tuple[Any, ...]) -> _Tensor:
+    """The same with requires_grad, hooks and, in newer files, metadata behind."""
+    if not 6 <= len(arguments) <= 7:
+        raise ValueError("malformed tensor: wrong arguments")
+    if any(more is not None and more != {} for more in arguments[5:]):
+        raise ValueError("a tensor with hooks or metadata is refused")
+    return _rebuild_tensor(arguments[:4])
+
+
 def _rebuild_parameter(arguments: tuple[Any, ...]) -> _Tensor:
     """torch._utils._rebuild_parameter(tensor, requires_grad, hooks): the tensor itself."""
-    if len(arguments) != 3 or type(arguments[0]) is not _Tensor or arguments[2] != {}:
+    if len(arguments) != 3 or type(arguments[0]) is not _Tensor:
         raise ValueError("malformed parameter: wrong arguments")
     return arguments[0]
 
 
 def _ordered_dict(arguments: tuple[Any, ...]) -> dict[Any, Any]:
-    """collections.OrderedDict(), filled by the pickle afterwards."""
-    if arguments:
-        raise ValueError("an OrderedDict with arguments is refused")
-    return {}
+    """collections.OrderedDict(), filled by the pickle afterwards; Python 2: of a list of pairs."""
+    result: dict[Any, Any] = {}
+    if not arguments:
+        return result
+    pairs = arguments[0]
+    if len(arguments) != 1 or type(pairs) is not list:
+        raise ValueError("malformed OrderedDict: wrong arguments")
+    for item in pairs:
+        if type(item) is not list or len(item) != 2 or type(item[0]) is not str:
+            raise ValueError("malformed OrderedDict: an item that is no pair of a name and a value")
+        result[item[0]] = item[1]
+    pairs.clear()  # so that no list is copied over and over
+    return result
 
 
 _NAMES: dict[str, Any] = {
-    "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
+    "torch._utils._rebuild_tensor": _rebuild_tensor,
+    "torch._utils._rebuild_tensor_v2": _rebuild_tensor_v2,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "collections.OrderedDict": _ordered_dict,
     **_storage_types(),

@@ -31,6 +31,7 @@ cdef inline void copy_row(
     if g.multiplier == 1 and count == BLOCK:
         x += first
         for p in range(g.w):
+            prefetch(x + g.w * g.c)
             vec_store(row, vec_load(x))
             vec_store(row + LANES, vec_load(x + LANES))
             row += BLOCK

@@ -17,21 +17,27 @@ cdef void gemm_panels(
     """
     cdef Py_ssize_t depth = t.segments * t.length         # k: rows of a packed panel
     cdef Py_ssize_t tiles = ceil_div(count, GEMM_ROWS)
-    cdef Py_ssize_t panel, tile, done, rows, line, lines
+    cdef Py_ssize_t share = count // tiles, taller = count % tiles
+    cdef Py_ssize_t panel, tile, done, rows, line, lines, ahead
+    cdef const float* next_panel
     cdef int vecs
     for panel in range(first_panel, last_panel):
         t.columns = min(BLOCK, columns - panel * BLOCK)
         vecs = 2 if t.columns > LANES else 1
         t.b = weight + panel * BLOCK * depth
         t.bias = bias + panel * BLOCK
+        next_panel = t.b + BLOCK * depth
         lines = 0
         if panel + 1 < last_panel:
             lines = depth * min(BLOCK, round_up(columns - (panel + 1) * BLOCK, LANES)) // 16
+        ahead = ceil_div(lines, tiles)
         done = 0
         for tile in range(tiles):
-            for line in range(tile * lines // tiles, (tile + 1) * lines // tiles):
-                prefetch(t.b + BLOCK * depth + line * 16)
-            rows = count // tiles + (1 if tile < count % tiles else 0)
+            for line in range(min(ahead, lines)):
+                prefetch(next_panel + line * 16)
+            next_panel += ahead * 16
+            lines -= ahead
+            rows = share + (1 if tile < taller else 0)
             t.pixel = pixels + done
             t.c = c + done * t.ldc + panel * BLOCK
             t.residual = NULL

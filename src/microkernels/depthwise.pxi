@@ -2,8 +2,8 @@
 #
 #   out[p][c] = clamp(bias[c] + sum over taps (i, j) of window[i][p * stride + j * dilation][c] * weight[i][j][c])
 #
-# for `pixels` neighbouring output pixels p and one vec of channels c.
-# Loop nest:  for i, j in taps: for p in pixels: acc[p] += ...
+# for `pixels` neighbouring output pixels p and the channels c of one block, which are two vecs.
+# Loop nest:  for i, j in taps: for p in pixels: for v in vecs: acc[p][v] += ...
 #
 # The window is a channel-blocked copy of the input rows with zero pixels at both ends, so there is
 # no border code, neighbouring pixels are BLOCK floats apart whatever the number of channels (2 KB
@@ -14,8 +14,8 @@
 #
 # Weights are packed per block of channels, [C / BLOCK][taps][BLOCK], zero-filled at the end.
 # `pixels` is a literal in every call of `depthwise_body`, as are the numbers of taps and the stride
-# of the common kernels: neighbouring pixels then share their loads. The accumulators stay in
-# registers while the taps run.
+# of the common kernels. The accumulators (DEPTHWISE_PIXELS x 2 chains, enough to hide the latency of
+# an FMA) stay in registers while the taps run.
 
 cdef struct DepthwiseRow:
     const float* const* row       # (rows,) window rows of the taps
@@ -28,63 +28,65 @@ cdef struct DepthwiseRow:
     float low, high
 
 
-cdef inline void depthwise_body(
-    int pixels, int rows, int columns, Py_ssize_t stride, Py_ssize_t dilation,
-    const DepthwiseRow* r, Py_ssize_t first, int v,
+cdef inline INLINE_VOID depthwise_body(
+    int pixels, int vecs, int rows, int columns, Py_ssize_t stride, Py_ssize_t dilation,
+    const DepthwiseRow* r, Py_ssize_t first,
 ) noexcept nogil:
-    """`pixels` outputs from pixel `first` on, the channels of vec v of the block."""
-    cdef vec acc[DEPTHWISE_PIXELS]
-    cdef vec w
-    cdef Py_ssize_t start = first * stride * BLOCK + v * LANES
-    cdef Py_ssize_t left = r.channels - v * LANES
-    cdef float* out = r.out + first * r.pitch + v * LANES
-    cdef int i, j, p
-    for p in range(pixels):
-        acc[p] = vec_load(r.bias + v * LANES)
+    """`pixels` outputs from pixel `first` on."""
+    cdef vec acc[DEPTHWISE_PIXELS][2]
+    cdef vec w[2]
+    cdef const float* tap
+    cdef float edge[DEPTHWISE_PIXELS * BLOCK]      # where the last channels are no whole vec
+    cdef Py_ssize_t pitch = r.pitch, left = r.channels - (vecs - 1) * LANES
+    cdef float* out = r.out + first * pitch
+    cdef vec low = vec_fill(r.low)
+    cdef vec high = vec_fill(r.high)
+    cdef int i, j, p, v
+    for v in range(vecs):
+        for p in range(pixels):
+            acc[p][v] = vec_load(r.bias + v * LANES)
     for i in range(rows):
         for j in range(columns):
-            w = vec_load(r.weight + (i * columns + j) * BLOCK + v * LANES)
+            tap = r.row[i] + (first * stride + j * dilation) * BLOCK
+            for v in range(vecs):
+                w[v] = vec_load(r.weight + (i * columns + j) * BLOCK + v * LANES)
             for p in range(pixels):
-                acc[p] = vec_fma(
-                    vec_load(r.row[i] + start + (p * stride + j * dilation) * BLOCK), w, acc[p])
+                for v in range(vecs):
+                    acc[p][v] = vec_fma(vec_load(tap + p * stride * BLOCK + v * LANES), w[v], acc[p][v])
+    if left < LANES:
+        out = edge
+        pitch = BLOCK
     for p in range(pixels):
-        acc[p] = vec_min(vec_fill(r.high), vec_max(vec_fill(r.low), acc[p]))
-        if left >= LANES:
-            vec_store(out + p * r.pitch, acc[p])
-        else:
-            vec_store_first(out + p * r.pitch, acc[p], left)
+        for v in range(vecs):
+            vec_store(out + p * pitch + v * LANES, vec_min(high, vec_max(low, acc[p][v])))
+    if left < LANES:
+        copy_rows(r.out + first * r.pitch, r.pitch, edge, BLOCK, pixels, r.channels)
 
 
-cdef inline void depthwise_tiles(
-    int rows, int columns, Py_ssize_t stride, Py_ssize_t dilation, const DepthwiseRow* r
+cdef inline INLINE_VOID depthwise_tiles(
+    int vecs, int rows, int columns, Py_ssize_t stride, Py_ssize_t dilation, const DepthwiseRow* r
 ) noexcept nogil:
     """One output row. The last tile may overlap the one before: the same bits are written twice."""
-    cdef Py_ssize_t first
-    cdef int v
-    for v in range(2):
-        if v * LANES >= r.channels:
-            return
-        first = 0
-        while first < r.width:
-            if r.width >= DEPTHWISE_PIXELS:
-                first = min(first, r.width - DEPTHWISE_PIXELS)
-                depthwise_body(DEPTHWISE_PIXELS, rows, columns, stride, dilation, r, first, v)
-                first += DEPTHWISE_PIXELS
-            elif r.width >= 2:
-                first = min(first, r.width - 2)
-                depthwise_body(2, rows, columns, stride, dilation, r, first, v)
-                first += 2
-            else:
-                depthwise_body(1, rows, columns, stride, dilation, r, first, v)
-                first += 1
+    cdef Py_ssize_t first = 0
+    if r.width < DEPTHWISE_PIXELS:
+        for first in range(r.width):
+            depthwise_body(1, vecs, rows, columns, stride, dilation, r, first)
+        return
+    while first < r.width:
+        first = min(first, r.width - DEPTHWISE_PIXELS)
+        depthwise_body(DEPTHWISE_PIXELS, vecs, rows, columns, stride, dilation, r, first)
+        first += DEPTHWISE_PIXELS
 
 
 cdef NOINLINE_VOID depthwise_row(
     int rows, int columns, Py_ssize_t stride, Py_ssize_t dilation, const DepthwiseRow* r
 ) noexcept nogil:
-    if rows == 3 and columns == 3 and stride == 1 and dilation == 1:
-        depthwise_tiles(3, 3, 1, 1, r)
-    elif rows == 3 and columns == 3 and stride == 2 and dilation == 1:
-        depthwise_tiles(3, 3, 2, 1, r)
+    cdef bint common = rows == 3 and columns == 3 and dilation == 1
+    if r.channels <= LANES:
+        depthwise_tiles(1, rows, columns, stride, dilation, r)
+    elif common and stride == 1:
+        depthwise_tiles(2, 3, 3, 1, 1, r)
+    elif common and stride == 2:
+        depthwise_tiles(2, 3, 3, 2, 1, r)
     else:
-        depthwise_tiles(rows, columns, stride, dilation, r)
+        depthwise_tiles(2, rows, columns, stride, dilation, r)

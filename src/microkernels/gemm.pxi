@@ -34,12 +34,12 @@ cdef struct Tile:
     float low, high
 
 
-cdef inline void gemm_body(int rows, int vecs, const Tile* t) noexcept nogil:
+cdef inline INLINE_VOID gemm_body(int rows, int vecs, const Tile* t) noexcept nogil:
     cdef vec acc[GEMM_ROWS][2]
     cdef vec bs[2]
     cdef const float* row[GEMM_ROWS]
     cdef const float* b = t.b
-    cdef Py_ssize_t s, k, left, length = t.length
+    cdef Py_ssize_t s, k, length = t.length
     cdef int i, j
     for j in range(vecs):
         for i in range(rows):
@@ -55,25 +55,32 @@ cdef inline void gemm_body(int rows, int vecs, const Tile* t) noexcept nogil:
                     acc[i][j] = vec_fma_scalar(row[i][k], bs[j], acc[i][j])
             b += vecs * LANES
     for j in range(vecs):
-        left = t.columns - j * LANES
-        for i in range(rows):
-            gemm_finish(t, acc[i][j], i * t.ldc + j * LANES, left)
+        gemm_finish(rows, j, t, acc)
 
 
-cdef inline void gemm_finish(
-    const Tile* t, vec sum, Py_ssize_t offset, Py_ssize_t columns
-) noexcept nogil:
-    """Add the residual, clamp, store: one vec of the tile, of which `columns` lanes exist."""
+cdef inline INLINE_VOID gemm_finish(int rows, int j, const Tile* t, vec[2]* acc) noexcept nogil:
+    """Residual, clamp and store for column j of vecs; a part of a vec goes through `edge`."""
+    cdef float edge[GEMM_ROWS * LANES]
+    cdef Py_ssize_t left = t.columns - j * LANES, ldr = t.ldc, ldc = t.ldc
+    cdef const float* residual = t.residual + j * LANES
+    cdef float* c = t.c + j * LANES
+    cdef vec low = vec_fill(t.low)
+    cdef vec high = vec_fill(t.high)
+    cdef int i
     if t.residual != NULL:
-        if columns >= LANES:
-            sum = vec_add(sum, vec_load(t.residual + offset))
-        else:
-            sum = vec_add(sum, vec_load_first(t.residual + offset, columns))
-    sum = vec_min(vec_fill(t.high), vec_max(vec_fill(t.low), sum))
-    if columns >= LANES:
-        vec_store(t.c + offset, sum)
-    else:
-        vec_store_first(t.c + offset, sum, columns)
+        if left < LANES:
+            copy_rows(edge, LANES, residual, ldr, rows, left)
+            residual = edge
+            ldr = LANES
+        for i in range(rows):
+            acc[i][j] = vec_add(acc[i][j], vec_load(residual + i * ldr))
+    if left < LANES:
+        c = edge
+        ldc = LANES
+    for i in range(rows):
+        vec_store(c + i * ldc, vec_min(high, vec_max(low, acc[i][j])))
+    if left < LANES:
+        copy_rows(t.c + j * LANES, t.ldc, edge, LANES, rows, left)
 
 
 cdef NOINLINE_VOID gemm_tile(int rows, int vecs, const Tile* t) noexcept nogil:
