@@ -54,7 +54,6 @@ class TestPickle:
             (b"ctorch\nFloatStorage\n)R.", "calls something"),
             (b"ccollections\nOrderedDict\n}\x85R.", "malformed OrderedDict"),
             (b"ccollections\nOrderedDict\n]]\x86R.", "malformed OrderedDict"),
-            (b"ccollections\nOrderedDict\n](Na\x85R.", "APPEND"),
             (b"ccollections\nOrderedDict\n]Na\x85R.", "no pair"),
             (b"ccollections\nOrderedDict\n]](K\x01Nea\x85R.", "no pair"),
             (b"ccollections\nOrderedDict\n]R.", "calls something"),

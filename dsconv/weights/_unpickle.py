@@ -7,7 +7,7 @@ looks `__setstate__` up on what BUILD is given, hashes nested tuples by recursio
 overflows, reaches the extension registry, and fails with a dozen kinds of exception. The thirty
 opcodes that a checkpoint needs are simpler to write down than those cases are to close:
 
-- an opcode that is not in the table below is refused, and so is a name that the caller did not give;
+- an opcode that is not in the table below is refused, and so is a name the caller did not give;
 - the memo is a dict, so an index costs nothing; keys of dicts are strings or small integers;
 - REDUCE calls only the caller's functions, with the argument tuple as one value for them to check;
 - the length of strings and the number of opcodes are limited, so that memory stays within the

@@ -1,9 +1,10 @@
 """PyTorch checkpoints (.pth, .pt) without PyTorch: a state dict of tensors, legacy or zip format.
 
 Both formats are a pickle that describes the tensors and, apart from it, the raw bytes of their
-storages. The pickle is read by `unpickle`, which lets through the names that rebuild tensors and
-nothing else; a tensor here is a view of a storage (offset, shape, strides in elements), and every
-view is checked against its storage, and every storage against the file, before memory is asked for.
+storages. The pickle is read by `unpickle` (which says why not by the standard library); it lets
+the names through that rebuild tensors, and nothing else. A tensor here is a view of a storage
+(offset, shape, strides in elements). Every view is checked against its storage, and every storage
+against the file, before memory is asked for.
 
 - *legacy*: five pickles (magic number, protocol version, system information, the object, the keys
   of the storages), then each storage as its number of elements (int64) and its bytes;

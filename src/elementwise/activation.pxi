@@ -1,0 +1,38 @@
+# Activations that are no clamp, elementwise over (n * h * w, c).
+#
+#   clip          min(max(x, low), high)            leaky relu     x if x >= 0 else alpha * x
+#   hard sigmoid  min(max(x + 3, 0), 6) / 6         hard swish     x * hard_sigmoid(x)
+#   sigmoid       1 / (1 + exp(-x))
+#
+# One element at a time, without sums of products: every build gives the same bits.
+
+cdef enum Activation:
+    CLIP
+    LEAKY_RELU
+    HARD_SIGMOID
+    HARD_SWISH
+    SIGMOID
+
+
+cdef void activation_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil:
+    cdef const Geometry* g = &s.g
+    cdef Strip strip = locate(s, index, g.n * g.h * g.w, 1)
+    cdef Py_ssize_t i, first = strip.first * g.c, last = strip.last * g.c
+    cdef float v
+    if g.mode == CLIP:
+        for i in range(first, last):
+            s.y[i] = min_nan(g.high, max_nan(g.low, s.x[i]))
+    elif g.mode == LEAKY_RELU:
+        for i in range(first, last):
+            v = s.x[i]
+            s.y[i] = v * g.alpha if v < 0 else v
+    elif g.mode == HARD_SIGMOID:
+        for i in range(first, last):
+            s.y[i] = min_nan(6, max_nan(0, s.x[i] + 3)) / 6
+    elif g.mode == HARD_SWISH:
+        for i in range(first, last):
+            v = s.x[i]
+            s.y[i] = v * (min_nan(6, max_nan(0, v + 3)) / 6)
+    else:
+        for i in range(first, last):
+            s.y[i] = 1 / (1 + expf(-s.x[i]))
