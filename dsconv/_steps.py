@@ -19,28 +19,30 @@ Place = tuple[int, int]
 UNBOUNDED: Bounds = (-math.inf, math.inf)
 
 
-def _geometry(
+def geometry(
     shape: tuple[int, int, int],
     output: tuple[int, int, int],
     window: Window | None = None,
-    groups: int = 1,
-    multiplier: int = 1,
     bounds: Bounds = UNBOUNDED,
-    mid_bounds: Bounds = UNBOUNDED,
+    **fields: Any,
 ) -> dict[str, Any]:
     """The fields of struct Geometry (src/step.pxi); the number of images is set at every run."""
     kernel = window.kernel if window else (1, 1)
     stride = window.stride if window else (1, 1)
     dilation = window.dilation if window else (1, 1)
-    pad = window.pad if window else ((0, 0), (0, 0))
-    return {
+    (top, bottom), (left, right) = window.pad if window else ((0, 0), (0, 0))
+    values = {
         "n": 1, "h": shape[0], "w": shape[1], "c": shape[2],
         "oh": output[0], "ow": output[1], "oc": output[2],
         "kh": kernel[0], "kw": kernel[1], "sh": stride[0], "sw": stride[1],
-        "dh": dilation[0], "dw": dilation[1], "top": pad[0][0], "left": pad[1][0],
-        "padded": int(any(pad[0]) or any(pad[1])), "groups": groups, "multiplier": multiplier,
-        "low": bounds[0], "high": bounds[1], "mid_low": mid_bounds[0], "mid_high": mid_bounds[1],
+        "dh": dilation[0], "dw": dilation[1],
+        "top": top, "bottom": bottom, "left": left, "right": right,
+        "padded": int(bool(top or bottom or left or right)),
+        "groups": 1, "multiplier": 1, "hidden": 0, "mode": 0, "low": bounds[0], "high": bounds[1],
+        "mid_low": -math.inf, "mid_high": math.inf, "in_low": -math.inf, "in_high": math.inf,
+        "alpha": 0.0, "beta": 0.0, "gamma": 0.0,
     }  # fmt: skip
+    return values | fields
 
 
 def conv2d(
@@ -49,17 +51,13 @@ def conv2d(
     x: Place = (1, 0), y: Place = (2, 0), residual: Place | None = None,
 ) -> Any:  # fmt: skip
     """Standard convolution: pointwise where the kernel is 1x1, depthwise with C groups."""
-    output = (*window.output, channels)
     if groups > 1 and groups == shape[2]:
-        return depthwise(
-            kernels, shape, window, channels // groups, weight, bias, bounds, x, y
-        )
-    geometry = _geometry(shape, output, window, groups, bounds=bounds)
-    pointwise = window.kernel == (1, 1) and groups == 1 and not geometry["padded"]
-    return kernels.Step(
-        "pointwise" if pointwise else "standard", geometry, x, y, residual,
-        weight, pack_bias(bias, channels, groups, kernels.lanes),
-    )  # fmt: skip
+        multiplier = channels // groups
+        return depthwise(kernels, shape, window, multiplier, weight, bias, bounds, x, y)
+    fields = geometry(shape, (*window.output, channels), window, bounds, groups=groups)
+    pointwise = window.kernel == (1, 1) and groups == 1 and not fields["padded"]
+    weights = {"weight": weight, "bias": pack_bias(bias, channels, groups, kernels.lanes)}
+    return kernels.Step("pointwise" if pointwise else "standard", fields, x, y, residual, weights)
 
 
 def depthwise(
@@ -69,12 +67,9 @@ def depthwise(
 ) -> Any:  # fmt: skip
     """Depthwise convolution with C * multiplier output channels."""
     channels = shape[2] * multiplier
-    geometry = _geometry(
-        shape, (*window.output, channels), window, multiplier=multiplier, bounds=bounds
-    )
-    return kernels.Step(
-        "depthwise", geometry, x, y, None, weight, pack_bias(bias, channels, 1, kernels.block)
-    )
+    fields = geometry(shape, (*window.output, channels), window, bounds, multiplier=multiplier)
+    weights = {"weight": weight, "bias": pack_bias(bias, channels, 1, kernels.block)}
+    return kernels.Step("depthwise", fields, x, y, None, weights)
 
 
 def separable(
@@ -85,22 +80,24 @@ def separable(
     x: Place = (1, 0), y: Place = (2, 0), residual: Place | None = None,
 ) -> Any:  # fmt: skip
     """Depthwise and pointwise convolution in one pass."""
-    geometry = _geometry(
-        shape, (*window.output, channels), window, multiplier=multiplier,
-        bounds=bounds, mid_bounds=mid_bounds,
+    fields = geometry(
+        shape, (*window.output, channels), window, bounds,
+        multiplier=multiplier, mid_low=mid_bounds[0], mid_high=mid_bounds[1],
     )  # fmt: skip
-    return kernels.Step(
-        "separable", geometry, x, y, residual,
-        weight, pack_bias(bias, channels, 1, kernels.lanes),
-        depthwise_weight, pack_bias(depthwise_bias, shape[2] * multiplier, 1, kernels.block),
-    )  # fmt: skip
+    weights = {
+        "weight": weight,
+        "bias": pack_bias(bias, channels, 1, kernels.lanes),
+        "mid_weight": depthwise_weight,
+        "mid_bias": pack_bias(depthwise_bias, shape[2] * multiplier, 1, kernels.block),
+    }
+    return kernels.Step("separable", fields, x, y, residual, weights)
 
 
-def average(
+def global_average(
     kernels: ModuleType, shape: tuple[int, int, int], x: Place = (1, 0), y: Place = (2, 0)
 ) -> Any:
-    """Global average pool."""
-    return kernels.Step("average", _geometry(shape, (1, 1, shape[2])), x, y)
+    """Mean over the pixels of a map."""
+    return kernels.Step("global_average", geometry(shape, (1, 1, shape[2])), x, y)
 
 
 def add(
@@ -108,7 +105,7 @@ def add(
     x: Place = (1, 0), y: Place = (2, 0), residual: Place = (3, 0),
 ) -> Any:  # fmt: skip
     """Elementwise sum of x and residual."""
-    return kernels.Step("add", _geometry(shape, shape, bounds=bounds), x, y, residual)
+    return kernels.Step("add", geometry(shape, shape, bounds=bounds), x, y, residual)
 
 
 def scale(
@@ -116,7 +113,32 @@ def scale(
     bounds: Bounds = UNBOUNDED, x: Place = (1, 0), y: Place = (2, 0),
 ) -> Any:  # fmt: skip
     """x * factor + shift, per channel."""
-    return kernels.Step(
-        "scale", _geometry(shape, shape, bounds=bounds), x, y, None,
-        pack_bias(factor, shape[2], 1, kernels.lanes), pack_bias(shift, shape[2], 1, kernels.lanes),
+    weights = {
+        "weight": pack_bias(factor, shape[2], 1, kernels.lanes),
+        "bias": pack_bias(shift, shape[2], 1, kernels.lanes),
+    }
+    return kernels.Step("scale", geometry(shape, shape, bounds=bounds), x, y, None, weights)
+
+
+def inverted_residual(
+    kernels: ModuleType, shape: tuple[int, int, int], window: Window, hidden: int, channels: int,
+    expand_weight: np.ndarray, expand_bias: np.ndarray | None,
+    depthwise_weight: np.ndarray, depthwise_bias: np.ndarray | None,
+    weight: np.ndarray, bias: np.ndarray | None,
+    in_bounds: Bounds = UNBOUNDED, mid_bounds: Bounds = UNBOUNDED, bounds: Bounds = UNBOUNDED,
+    x: Place = (1, 0), y: Place = (2, 0), residual: Place | None = None,
+) -> Any:  # fmt: skip
+    """Expansion to `hidden` channels, depthwise and projection in one pass."""
+    fields = geometry(
+        shape, (*window.output, channels), window, bounds, hidden=hidden,
+        mid_low=mid_bounds[0], mid_high=mid_bounds[1], in_low=in_bounds[0], in_high=in_bounds[1],
     )  # fmt: skip
+    weights = {
+        "weight": weight,
+        "bias": pack_bias(bias, channels, 1, kernels.lanes),
+        "mid_weight": depthwise_weight,
+        "mid_bias": pack_bias(depthwise_bias, hidden, 1, kernels.block),
+        "in_weight": expand_weight,
+        "in_bias": pack_bias(expand_bias, hidden, 1, kernels.lanes),
+    }
+    return kernels.Step("inverted_residual", fields, x, y, residual, weights)

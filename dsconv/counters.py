@@ -201,10 +201,10 @@ COUNTERS: dict[str, Counter] = {
         _parameters(weight=1, bias=1, scale=1, gamma=1, beta=1),
         "weights, biases, learned scales, and batch norm's gamma and beta",
     ),
-    "three of batch norm": Counter(
+    "batch norm without gamma": Counter(
         "parameters",
         _parameters(weight=1, bias=1, scale=1, beta=1, mean=1, variance=1),
-        "a batch norm without gamma: beta, mean and variance",
+        "beta, mean and variance alone of each batch norm",
     ),
     "all": Counter(
         "parameters",

@@ -277,7 +277,7 @@ def global_average_pool(x: np.ndarray, *, out: np.ndarray | None = None) -> np.n
     if 0 in images.shape[1:3]:
         raise ValueError(f"x must have at least one pixel, got shape {x.shape}")
     y, shape = _output(x, (images.shape[3],), out)
-    step = _steps.average(_dispatch.kernels, images.shape[1:])
+    step = _steps.global_average(_dispatch.kernels, images.shape[1:])
     return _run(step, images, y, _few_threads(images)).reshape(shape)
 
 

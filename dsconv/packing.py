@@ -98,6 +98,26 @@ def pack(weight: Any, kind: str, *, groups: int = 1) -> PackedWeight:
     return PackedWeight(kind, weight.shape, groups, _dispatch.isa, data)
 
 
+def unpack(packed: PackedWeight) -> np.ndarray:
+    """The array that was packed, in its shape and order."""
+    kernels = _dispatch.kernel_module(packed.isa)
+    columns = packed.shape[-1]
+    if packed.kind == "depthwise" or (packed.groups > 1 and packed.shape[2] == 1):
+        taps = packed.shape[0] * packed.shape[1]
+        blocks = packed.data.reshape(-1, taps, kernels.block).transpose(1, 0, 2)
+        channels = int(np.prod(packed.shape[2:]))
+        return blocks.reshape(taps, -1)[:, :channels].reshape(packed.shape)
+    columns //= packed.groups
+    whole = columns // kernels.block * kernels.block
+    depth = int(np.prod(packed.shape[:-1]))
+    groups = []
+    for data in packed.data.reshape(packed.groups, -1):
+        panels = data[: depth * whole].reshape(-1, depth, kernels.block).transpose(1, 0, 2)
+        rest = data[depth * whole :].reshape(depth, -1)[:, : columns - whole]
+        groups.append(np.hstack([panels.reshape(depth, whole), rest]))
+    return np.hstack(groups).reshape(packed.shape)
+
+
 def float32(array: Any, name: str) -> np.ndarray:
     """`array` as a numpy array of native float32, unchanged; another dtype is refused."""
     array = np.asarray(array)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -69,6 +70,17 @@ static inline ptrdiff_t counter_next(ptrdiff_t *counter) {
     taken = (*counter)++;
     return taken;
 #endif
+}
+
+/* Seconds from some start, for profiles. */
+static inline double seconds(void) {
+    struct timespec now;
+#ifdef _WIN32
+    timespec_get(&now, TIME_UTC);
+#else
+    clock_gettime(CLOCK_MONOTONIC, &now);
+#endif
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static inline void team_barrier(void) {

@@ -59,18 +59,32 @@ cdef const float* floats_of(object array, bint writable=False) except? NULL:
     return data
 
 
-cdef class Step:
-    """One layer: `op`, its geometry, (slot, offset) of its maps and its packed weights."""
-    cdef StepData data
-    cdef Py_ssize_t x[2]
-    cdef Py_ssize_t y[2]
-    cdef Py_ssize_t residual[2]
-    cdef tuple kept             # the arrays that data points into
+cdef void* doubles_of(object array, Py_ssize_t count) except? NULL:
+    """Address of a writeable float64 vector of `count` elements."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    cdef void* data = view.buf
+    cdef bint fits = view.len == 8 * count and view.format != NULL and view.format[0] == c'd'
+    PyBuffer_Release(&view)
+    if not fits:
+        raise TypeError(f"stamps must be a float64 vector of {count} elements")
+    return data
 
-    def __init__(
-        self, str op, dict geometry, x, y, residual=None,
-        weight=None, bias=None, mid_weight=None, mid_bias=None,
-    ):
+
+cdef class Step:
+    """One layer: `op`, its geometry, (slot, offset) of its maps and its packed weights.
+
+    `weights` may hold weight, bias, mid_weight, mid_bias, in_weight and in_bias; `layout`, for
+    copies, is (sizes, strides of x, strides of y, shift of x, shift of y).
+    """
+    cdef StepData data
+    cdef Py_ssize_t[2] x
+    cdef Py_ssize_t[2] y
+    cdef Py_ssize_t[2] residual
+    cdef dict weights           # keeps alive what data points into
+
+    def __init__(self, str op, dict geometry, x, y, residual=None, dict weights=None, layout=None):
+        cdef int i
         memset(&self.data, 0, sizeof(StepData))
         if op not in OPS:
             raise ValueError(f"op must be one of {sorted(OPS)}, got {op!r}")
@@ -79,15 +93,24 @@ cdef class Step:
         self.x[0], self.x[1] = x
         self.y[0], self.y[1] = y
         self.residual[0], self.residual[1] = residual or (-1, 0)
-        self.kept = (weight, bias, mid_weight, mid_bias)
-        if weight is not None:
-            self.data.weight = floats_of(weight)
-        if bias is not None:
-            self.data.bias = floats_of(bias)
-        if mid_weight is not None:
-            self.data.mid_weight = floats_of(mid_weight)
-        if mid_bias is not None:
-            self.data.mid_bias = floats_of(mid_bias)
+        self.weights = weights or {}
+        self.data.weight = self.floats("weight")
+        self.data.bias = self.floats("bias")
+        self.data.mid_weight = self.floats("mid_weight")
+        self.data.mid_bias = self.floats("mid_bias")
+        self.data.in_weight = self.floats("in_weight")
+        self.data.in_bias = self.floats("in_bias")
+        if layout is not None:
+            for i in range(5):
+                self.data.size.axis[i] = layout[0][i]
+                self.data.origin.axis[i] = layout[1][i]
+                self.data.to.axis[i] = layout[2][i]
+            self.data.shift = layout[3]
+            self.data.to_shift = layout[4]
+
+    cdef const float* floats(self, str name) except? NULL:
+        array = self.weights.get(name)
+        return NULL if array is None else floats_of(array)
 
 
 cdef Py_ssize_t strip_scratch(const StepData* s, Py_ssize_t rows) noexcept nogil:
@@ -103,6 +126,8 @@ cdef Py_ssize_t strip_scratch(const StepData* s, Py_ssize_t rows) noexcept nogil
         return depthwise_scratch(g)
     if s.op == OP_SEPARABLE:
         return depthwise_scratch(g) + round_up(pixels * g.c * g.multiplier, 16) + 2 * pixels
+    if s.op == OP_INVERTED:
+        return inverted_scratch(g, most)
     return 0
 
 
@@ -115,25 +140,49 @@ cdef void run_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcep
         depthwise_strip(s, index, scratch)
     elif s.op == OP_SEPARABLE:
         separable_strip(s, index, scratch)
-    elif s.op == OP_AVERAGE:
-        average_strip(s, index, scratch)
+    elif s.op == OP_INVERTED:
+        inverted_strip(s, index, scratch)
+    elif s.op == OP_GLOBAL_AVERAGE:
+        global_average_strip(s, index, scratch)
+    elif s.op == OP_AVERAGE_POOL or s.op == OP_MAX_POOL:
+        pool_strip(s, index, scratch)
     elif s.op == OP_ADD:
         add_strip(s, index, scratch)
+    elif s.op == OP_MUL:
+        mul_strip(s, index, scratch)
     elif s.op == OP_SCALE:
         scale_strip(s, index, scratch)
+    elif s.op == OP_ACTIVATION:
+        activation_strip(s, index, scratch)
+    elif s.op == OP_LOCAL_RESPONSE:
+        local_response_strip(s, index, scratch)
+    elif s.op == OP_L2:
+        l2_strip(s, index, scratch)
+    elif s.op == OP_SOFTMAX:
+        softmax_strip(s, index, scratch)
+    elif s.op == OP_RESIZE:
+        resize_strip(s, index, scratch)
+    elif s.op == OP_COPY:
+        copy_strip(s, index, scratch)
+    elif s.op == OP_ZERO:
+        zero_strip(s, index, scratch)
 
 
 cdef void run_team_member(
-    const StepData* steps, Py_ssize_t count, Py_ssize_t* counters, float* scratch
+    const StepData* steps, Py_ssize_t count, Py_ssize_t* counters, float* scratch, double* stamps
 ) noexcept nogil:
-    """What every thread of the team does; `scratch` is the thread's own."""
+    """What every thread of the team does; `scratch` is its own, `stamps` are the first one's."""
     cdef Py_ssize_t i, strip
+    if stamps != NULL:
+        stamps[0] = seconds()
     for i in range(count):
         strip = counter_next(&counters[i])
         while strip < steps[i].strips:
             run_strip(&steps[i], strip, scratch)
             strip = counter_next(&counters[i])
         team_barrier()
+        if stamps != NULL:
+            stamps[i + 1] = seconds()
 
 
 cdef class Program:
@@ -145,14 +194,18 @@ cdef class Program:
         self.steps = steps
         self.arena = arena
 
-    def run(self, tuple arrays not None, Py_ssize_t n, int threads):
-        """`arrays` are C-contiguous float32 arrays of the sizes that the steps were built for."""
+    def run(self, tuple arrays not None, Py_ssize_t n, int threads, stamps=None):
+        """`arrays` are C-contiguous float32 arrays of the sizes that the steps were built for.
+
+        `stamps`, a float64 vector one longer than the steps, takes the seconds between steps.
+        """
         cdef Py_ssize_t count = len(self.steps), scratch = 0, i, slots = len(arrays) + 1
         cdef Py_ssize_t arena = round_up(self.arena * n, 16)
         cdef Py_ssize_t head = round_up(
             (count * sizeof(StepData) + count * sizeof(Py_ssize_t) + slots * sizeof(void*)) // 4 + 1, 16)
         cdef Step step
         cdef StepData* s
+        cdef double* clock = NULL if stamps is None else <double*>doubles_of(stamps, count + 1)
         # One block: steps, counters and slots; the arena; the scratch of each thread.
         plan = <StepData*>malloc(count * sizeof(StepData) + 1)
         if plan == NULL:
@@ -189,9 +242,10 @@ cdef class Program:
                 s.residual = NULL if step.residual[0] < 0 else slot[step.residual[0]] + step.residual[1] * n
             with nogil:
                 if threads == 1:
-                    run_team_member(steps, count, counters, own)
+                    run_team_member(steps, count, counters, own, clock)
                 else:
                     with parallel(num_threads=threads):
-                        run_team_member(steps, count, counters, own + threadid() * scratch)
+                        run_team_member(steps, count, counters, own + threadid() * scratch,
+                                        clock if threadid() == 0 else NULL)
         finally:
             give_back(memory)

@@ -65,6 +65,10 @@ static inline vec vec_fma(vec a, vec b, vec c) { return a * b + c; }
 static inline vec vec_fma_scalar(float a, vec b, vec c) { return a * b + c; }
 static inline vec vec_add(vec a, vec b) { return a + b; }
 static inline vec vec_mul(vec a, vec b) { return a * b; }
+static inline vec vec_div(vec a, vec b) { return a / b; }
+static inline vec vec_select(vec_mask m, vec a, vec b) {
+    return (vec)((m & (vec_mask)a) | (~m & (vec_mask)b));
+}
 
 /* max(low, v) and min(high, v) that return v where v is NaN */
 #if defined(__AVX512F__)
@@ -77,12 +81,11 @@ static inline vec vec_min(vec high, vec v) { return (vec)_mm256_min_ps((__m256)h
 static inline vec vec_max(vec low, vec v) { return (vec)_mm_max_ps((__m128)low, (__m128)v); }
 static inline vec vec_min(vec high, vec v) { return (vec)_mm_min_ps((__m128)high, (__m128)v); }
 #else
-static inline vec vec_select(vec_mask m, vec a, vec b) {
-    return (vec)((m & (vec_mask)a) | (~m & (vec_mask)b));
-}
 static inline vec vec_max(vec low, vec v) { return vec_select(v < low, low, v); }
 static inline vec vec_min(vec high, vec v) { return vec_select(v > high, high, v); }
 #endif
+/* max(a, b) that is NaN where either is */
+static inline vec vec_max_nan(vec a, vec b) { return vec_select(a == a, vec_max(a, b), a); }
 
 static inline void prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 
@@ -99,6 +102,8 @@ static inline vec vec_fma(vec a, vec b, vec c) { VEC_EACH(a.lane[i] * b.lane[i] 
 static inline vec vec_fma_scalar(float a, vec b, vec c) { VEC_EACH(a * b.lane[i] + c.lane[i]); }
 static inline vec vec_add(vec a, vec b) { VEC_EACH(a.lane[i] + b.lane[i]); }
 static inline vec vec_mul(vec a, vec b) { VEC_EACH(a.lane[i] * b.lane[i]); }
+static inline vec vec_div(vec a, vec b) { VEC_EACH(a.lane[i] / b.lane[i]); }
+static inline vec vec_max_nan(vec a, vec b) { VEC_EACH(b.lane[i] < a.lane[i] || a.lane[i] != a.lane[i] ? a.lane[i] : b.lane[i]); }
 static inline vec vec_max(vec low, vec v) { VEC_EACH(v.lane[i] < low.lane[i] ? low.lane[i] : v.lane[i]); }
 static inline vec vec_min(vec high, vec v) { VEC_EACH(v.lane[i] > high.lane[i] ? high.lane[i] : v.lane[i]); }
 static inline void prefetch(const void *p) { (void)p; }

@@ -22,6 +22,8 @@ cdef extern from "simd.h" nogil:
     vec vec_fma_scalar(float a, vec b, vec c)
     vec vec_add(vec a, vec b)
     vec vec_mul(vec a, vec b)
+    vec vec_div(vec a, vec b)
+    vec vec_max_nan(vec a, vec b)
     vec vec_max(vec low, vec v)
     vec vec_min(vec high, vec v)
     void prefetch(const void* p)

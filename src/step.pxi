@@ -13,9 +13,20 @@ cdef enum Op:
     OP_STANDARD
     OP_DEPTHWISE
     OP_SEPARABLE
-    OP_AVERAGE
+    OP_INVERTED
+    OP_GLOBAL_AVERAGE
+    OP_AVERAGE_POOL
+    OP_MAX_POOL
     OP_ADD
+    OP_MUL
     OP_SCALE
+    OP_ACTIVATION
+    OP_LOCAL_RESPONSE
+    OP_L2
+    OP_SOFTMAX
+    OP_RESIZE
+    OP_COPY
+    OP_ZERO
 
 cdef enum:
     # What a strip keeps at hand, in floats: half of a 512 KB L2 cache, the rest is for the weights.
@@ -24,22 +35,35 @@ cdef enum:
 cdef struct Geometry:
     Py_ssize_t n, h, w, c         # input: n maps of (h, w, c)
     Py_ssize_t oh, ow, oc         # output: n maps of (oh, ow, oc)
-    Py_ssize_t kh, kw, sh, sw, dh, dw, top, left    # window; top, left: padding in pixels
-    Py_ssize_t padded             # 1 if any tap may fall outside of the map
+    Py_ssize_t kh, kw, sh, sw, dh, dw             # window
+    Py_ssize_t top, bottom, left, right           # padding in pixels
+    Py_ssize_t padded                             # 1 if any tap may fall outside of the map
     Py_ssize_t groups, multiplier
-    float low, high               # clamp of the result
-    float mid_low, mid_high       # separable: clamp between depthwise and pointwise
+    Py_ssize_t hidden                             # inverted residual: channels between
+    int mode                                      # variant of a layer kind
+    float low, high                               # clamp of the result
+    float mid_low, mid_high                       # clamp behind the depthwise stage
+    float in_low, in_high                         # clamp behind the expansion
+    float alpha, beta, gamma                      # numbers of a layer kind
+
+cdef struct Layout:
+    Py_ssize_t[5] axis            # sizes or strides, in floats
+
 
 cdef struct StepData:
     Op op
     Geometry g
     const float* weight           # packed; separable: of the pointwise half
     const float* bias             # padded with zeros to whole vecs, per group
-    const float* mid_weight       # separable: of the depthwise half
+    const float* mid_weight       # of the depthwise stage
     const float* mid_bias
+    const float* in_weight        # of the expansion
+    const float* in_bias
     const float* x
     const float* residual
     float* y
+    Layout size, origin, to       # copy: what moves, and the strides on both sides
+    Py_ssize_t shift, to_shift    # copy: floats from the start of x and y
     Py_ssize_t row_blocks, panel_blocks, strips, scratch    # set by divide()
 
 
@@ -76,8 +100,18 @@ cdef void divide(StepData* s, int threads) noexcept nogil:
     elif s.op == OP_SEPARABLE:
         floats_per_row = g.ow * g.c * g.multiplier
         panels = ceil_div(g.oc, BLOCK)
-    elif s.op == OP_AVERAGE:
+    elif s.op == OP_INVERTED:
+        floats_per_row = g.ow * g.hidden
+        panels = ceil_div(g.oc, BLOCK)
+    elif s.op == OP_GLOBAL_AVERAGE:
         rows = ceil_div(g.c, BLOCK)
+    elif s.op == OP_COPY:
+        rows = s.size.axis[0]
+    elif s.op == OP_SOFTMAX:
+        maps = 1
+        rows = g.n * g.h
+    elif s.op in (OP_AVERAGE_POOL, OP_MAX_POOL, OP_RESIZE, OP_ZERO):
+        floats_per_row = g.ow * g.oc
     else:
         maps = 1
         rows = g.n * g.h * g.w

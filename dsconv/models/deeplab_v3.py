@@ -8,6 +8,7 @@ stage halves the map in the 3x3 of its last block.
 
 from __future__ import annotations
 
+from dsconv._geometry import integer
 from dsconv.graph import Graph
 from dsconv.layers.base import flag
 from dsconv.models.blocks import checked_classes, conv_bn, input_shape
@@ -87,7 +88,7 @@ def deeplab_v3_resnet101(
 
 
 def _check(output_stride: int) -> None:
-    if output_stride not in RATES:
+    if integer(output_stride, "output_stride") not in RATES:
         raise ValueError(f"output_stride must be 16 or 8, got {output_stride!r}")
 
 

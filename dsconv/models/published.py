@@ -168,7 +168,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "TF-slim README of MobileNetV1": tuple(
         _row(f"MobileNet_v1_{alpha}_{resolution}", _V1, {"alpha": alpha, "resolution": resolution},
              _v1_readme_cell(alpha, resolution, printed),
-             _parameters(cells[-1], "three of batch norm"))
+             _parameters(cells[-1], "batch norm without gamma"))
         for alpha, cells in _V1_README.items()
         for resolution, printed in zip((224, 192, 160, 128), cells, strict=False)
     ),
@@ -210,11 +210,12 @@ TABLES: dict[str, tuple[Row, ...]] = {
              _parameters("36.1", "trainable", UNMATCHED, note="36.04, which rounds to 36.0")),
         _row("YOLOv2", "yolo_v2", {"passthrough": None},
              _mult_adds("17.5", unit="G",
-                        note="the first version, without the 64 filters in the passthrough; it "
-                        "has 67.4 M parameters")),
+                        note="without the 64 filters in the passthrough: a network of 67.4 M "
+                        "parameters")),
         _row("YOLOv2", "yolo_v2", {"classes": 20},
              _parameters("50.7", "trainable",
-                         note="the final version for Pascal VOC; it has 14.7 G mult-adds")),
+                         note="with the 64 filters and for Pascal VOC: a network of 14.7 G "
+                         "mult-adds")),
         _row("MNet V1 + SSDLite", "ssdlite_mobilenet_v1", {}, _mult_adds("1.3", unit="G"),
              _parameters("5.1", "trainable")),
         _row("MNet V2 + SSDLite", "ssdlite_mobilenet_v2", {}, _mult_adds("0.8", unit="G"),

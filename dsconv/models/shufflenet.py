@@ -6,6 +6,7 @@ first 1x1 convolution of stage 2 is not grouped (section 3.2).
 
 from __future__ import annotations
 
+from dsconv._geometry import integer
 from dsconv.graph import Graph
 from dsconv.layers import Add
 from dsconv.layers.base import number
@@ -49,7 +50,7 @@ def shufflenet(
     width = number(width, "width")
     if width <= 0:
         raise ValueError(f"width must be above 0, got {width}")
-    if groups not in STAGE_2:
+    if integer(groups, "groups") not in STAGE_2:
         raise ValueError(f"groups must be one of {', '.join(map(str, STAGE_2))}, got {groups!r}")
     if stem is None:
         stem = 12 if width < 1 else 24 if width < 2 else 48

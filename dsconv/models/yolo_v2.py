@@ -37,7 +37,7 @@ def yolo_v2(
         Number of classes: 80 for COCO, 20 for Pascal VOC.
     passthrough
         Filters of the 1x1 convolution in front of the passthrough, or None for none: the finer
-        map then goes in with all its 512 channels, as in the first published version.
+        map then goes in with all its 512 channels.
 
     Returns
     -------

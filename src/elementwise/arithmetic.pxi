@@ -1,6 +1,7 @@
-# Elementwise layers over (n * h * w, c) in one pass: addition, and a scale and shift per channel.
+# Elementwise layers over (n * h * w, c) in one pass: sum, product, and scale and shift per channel.
 #
 #   add:    y = clamp(x + residual)
+#   mul:    y = x * residual; mode 1: residual is one vector (c,) for each image
 #   scale:  y = clamp(x * weight[c] + bias[c])      (batch norm: weight = gamma / sqrt(variance + epsilon))
 
 cdef inline float max_nan(float low, float v) noexcept nogil:
@@ -44,5 +45,20 @@ cdef void scale_strip(const StepData* s, Py_ssize_t index, float* scratch) noexc
                 vec_store_first(y + c, vec_min(high, vec_max(low, vec_fma(
                     vec_load_first(x + c, left), vec_load(s.weight + c), vec_load(s.bias + c)))), left)
             c += LANES
+        x += g.c
+        y += g.c
+
+
+cdef void mul_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil:
+    cdef const Geometry* g = &s.g
+    cdef Strip strip = locate(s, index, g.n * g.h * g.w, 1)
+    cdef Py_ssize_t p, c
+    cdef const float* x = s.x + strip.first * g.c
+    cdef const float* factor
+    cdef float* y = s.y + strip.first * g.c
+    for p in range(strip.first, strip.last):
+        factor = s.residual + (p // (g.h * g.w) if g.mode == 1 else p) * g.c
+        for c in range(g.c):
+            y[c] = x[c] * factor[c]
         x += g.c
         y += g.c

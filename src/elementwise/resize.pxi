@@ -1,13 +1,13 @@
 # Bilinear resize: y = lerp over rows of (lerp over columns), every output pixel from four inputs.
 #
 #   source position of output pixel q:   mode 0, align corners:  q * (h - 1) / (oh - 1)
-#                                        mode 1, half pixel:     (q + 0.5) * h / oh - 0.5, not below 0
+#                                        mode 1, half pixel:     (q + 0.5) * h / oh - 0.5, within the map
 #
 # Loop nest:  for output pixel: for vec of channels
 
 cdef inline double source_position(Py_ssize_t q, Py_ssize_t size, Py_ssize_t out, int mode) noexcept nogil:
     if mode == 1:
-        return max(0.0, (q + 0.5) * size / out - 0.5)
+        return min(max(0.0, (q + 0.5) * size / out - 0.5), size - 1.0)
     return <double>q * (size - 1) / (out - 1) if out > 1 else 0.0
 
 

@@ -1,0 +1,1 @@
+"""Measurements: `python -m dsconv.bench`; `timing`, `peak` and `machine` serve any benchmark."""

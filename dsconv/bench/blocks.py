@@ -1,0 +1,118 @@
+"""MobileNetV1's blocks one by one: a standard 3x3 convolution beside depthwise + pointwise.
+
+Both sides have bias and ReLU6, as after folding batch norm, and run on the same map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dsconv import cost, functional, models
+from dsconv._geometry import Padding
+from dsconv.bench.recorder import Recorder
+from dsconv.bench.results import Comparison, Packing, Timed
+from dsconv.bench.timing import Function
+from dsconv.packing import PackedWeight
+
+
+class Block(NamedTuple):
+    """The shapes of one block, for one image."""
+
+    name: str
+    input: tuple[int, int, int]  # H, W, Cin
+    kernel: tuple[int, int]
+    filters: int
+    stride: tuple[int, int]
+    padding: Padding
+    standard: int  # mult-adds
+    separable: int  # mult-adds, depthwise and pointwise together
+
+
+def blocks(options: Mapping[str, Any]) -> list[Block]:
+    """The blocks of `models.mobilenet_v1(**options)` and of its standard counterpart."""
+    standard = models.get("mobilenet_v1_standard", **options)
+    separable = models.get("mobilenet_v1", **options).cost().by_layer()
+    found = []
+    for name, node in standard.nodes.items():
+        block, _, part = name.partition("/")
+        if part != "conv":
+            continue
+        layer, shapes = node.layer, standard.input_shapes(name)
+        rows, columns, _, filters = layer.parameters(shapes)["weight"]
+        found.append(
+            Block(
+                block.removeprefix("block"),
+                shapes[0],
+                (rows, columns),
+                filters,
+                layer.stride,
+                layer.padding,
+                layer.mult_adds(shapes),
+                sum(separable[f"{block}/{name}"].mult_adds for name in ("depthwise", "pointwise")),
+            )
+        )
+    return found
+
+
+def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
+    """Measure all blocks of MobileNetV1, and what packing their weights takes."""
+    results = recorder.results
+    packing = {kind: Packing(kind) for kind in ("conv2d", "depthwise", "pointwise")}
+    results.packing += packing.values()
+    for block in blocks(options):
+        label = f"block {block.name}"
+        recorder.progress(label)
+        standard, separable = _functions(block, results.batch, results.threads, packing)
+        height, width, channels = block.input
+        comparison = Comparison(
+            block.name,
+            f"{height}x{width}x{channels} -> {block.filters} /{block.stride[0]}",
+            cost.separable_ratio(block.filters, block.kernel),
+            Timed(block.standard * results.batch),
+            Timed(block.separable * results.batch),
+        )
+        results.comparisons.append(comparison)
+        recorder.record(
+            label, [(comparison.standard, standard), (comparison.separable, separable)]
+        )
+
+
+def _functions(
+    block: Block, batch: int, threads: int, packing: Mapping[str, Packing]
+) -> tuple[Function, Function]:
+    """The two sides as functions without arguments, on packed random weights."""
+    random = np.random.default_rng(0)
+
+    def packed(kind: str, *shape: int) -> PackedWeight:
+        weight = random.standard_normal(shape, dtype=np.float32)
+        start = perf_counter()
+        result = functional.pack(weight, kind)
+        packing[kind].seconds += perf_counter() - start
+        packing[kind].layers += 1
+        packing[kind].weights += weight.size
+        return result
+
+    channels = block.input[2]
+    x = random.standard_normal((batch, *block.input), dtype=np.float32)
+    bias, middle_bias = (np.zeros(n, np.float32) for n in (block.filters, channels))
+    window: dict[str, Any] = {"stride": block.stride, "padding": block.padding}
+    window |= {"activation": "relu6", "threads": threads}
+    full = packed("conv2d", *block.kernel, channels, block.filters)
+    depthwise = packed("depthwise", *block.kernel, channels, 1)
+    pointwise = packed("pointwise", channels, block.filters)
+    out = functional.conv2d(x, full, bias, **window)  # both sides write here
+
+    def standard() -> None:
+        functional.conv2d(x, full, bias, out=out, **window)
+
+    def separable() -> None:
+        functional.separable_conv2d(
+            x, depthwise, pointwise, middle_bias, bias,
+            depthwise_activation="relu6", out=out, **window,
+        )  # fmt: skip
+
+    return standard, separable

@@ -1,0 +1,38 @@
+"""What a measurement has to say about the machine and the programs that made it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import datetime
+
+import numpy as np
+
+from dsconv import __version__, _dispatch
+
+
+def facts() -> dict[str, str]:
+    """Processor, system, kernels in use, versions and date: each a line for people."""
+    kernels = _dispatch.kernels
+    fma = "FMA" if kernels.has_fma else "no FMA: multiply, then add"
+    return {
+        "machine": f"{processor()}, {os.cpu_count()} CPUs",
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "kernels": f"{_dispatch.isa}, vectors of {kernels.lanes} floats, {fma}",
+        "versions": f"dsconv {__version__}, Python {platform.python_version()}, "
+        f"numpy {np.__version__}, {kernels.compiler}",
+        "date": datetime.now().astimezone().isoformat(" ", "minutes"),
+    }
+
+
+def processor() -> str:
+    """Name of the processor, as the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                key, _, value = line.partition(":")
+                if key.strip() in ("model name", "Model") and value.strip():
+                    return value.strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "unknown processor"

@@ -1,0 +1,95 @@
+"""Fused: the one layer kind that the compiler adds, a chain of stages that one kernel runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Shape
+
+
+@dataclass(eq=False)
+class Stage:
+    """A layer with weights, and the batch norm that is folded into them."""
+
+    name: str  # of the layer in the graph that was compiled: its weights bear it
+    layer: Conv2D | DepthwiseConv2D | Dense
+    norm: str | None = None  # name of the batch norm
+    epsilon: float = 0.0  # of the batch norm
+
+
+@dataclass(eq=False, repr=False)
+class Fused(Layer):
+    """One to three stages, each fed by the one before, and an optional addition.
+
+        [dense]   [convolution]   [depthwise]   [depthwise, pointwise]
+        [pointwise, depthwise, pointwise]                 (the inverted residual of MobileNetV2)
+
+    With `residual` there is a second input, added to the last stage before its clip.
+    """
+
+    stages: tuple[Stage, ...]
+    residual: bool = False
+
+    kind = "fused"
+
+    @property
+    def label(self) -> str:
+        parts = [stage.layer.label for stage in self.stages] + ["add"] * self.residual
+        return " + ".join(parts)
+
+    @property
+    def last(self) -> Stage:
+        return self.stages[-1]
+
+    def shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """Input shape of every stage, and the output shape at the end."""
+        chain = [shapes[0]]
+        for stage in self.stages:
+            chain += stage.layer.infer([chain[-1]])
+        return chain
+
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        output = self.shapes(shapes)[-1]
+        if len(shapes) != 1 + self.residual or (self.residual and shapes[1] != output):
+            raise ValueError(f"inputs {list(shapes)} do not fit {self.label}")
+        return [output]
+
+    def mult_adds(self, shapes: Sequence[Shape]) -> int:
+        return sum(
+            stage.layer.mult_adds([shape])
+            for stage, shape in zip(self.stages, self.shapes(shapes), strict=False)
+        )
+
+    def weights(self, shapes: Sequence[Shape]) -> int:
+        """Kernel weights of all stages, without biases."""
+        chain = zip(self.stages, self.shapes(shapes), strict=False)
+        return sum(_size(stage.layer.parameters([shape])["weight"]) for stage, shape in chain)
+
+    def with_last(self, **changes: object) -> Fused:
+        """A copy whose last stage's layer has other attributes."""
+        last = replace(self.last, layer=replace(self.last.layer, **changes))
+        return Fused((*self.stages[:-1], last), self.residual)
+
+
+def wrap(name: str, layer: Conv2D | DepthwiseConv2D | Dense) -> Fused:
+    """A layer with weights as a chain of one."""
+    return Fused((Stage(name, layer),))
+
+
+def is_pointwise(layer: Layer, stride_one: bool = True) -> bool:
+    """Whether a layer is a plain 1x1 convolution, at stride 1, without padding or groups."""
+    return (
+        isinstance(layer, Conv2D)
+        and layer.kernel == (1, 1)
+        and layer.groups == 1
+        and (layer.stride == (1, 1) or not stride_one)
+        and layer.padding in ("same", "valid", ((0, 0), (0, 0)))
+    )
+
+
+def _size(shape: Shape) -> int:
+    product = 1
+    for axis in shape:
+        product *= axis
+    return product

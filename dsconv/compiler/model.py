@@ -1,0 +1,189 @@
+"""Model: a compiled graph. Immutable, safe to call from several threads at once, picklable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dsconv import _dispatch
+from dsconv._geometry import integer
+from dsconv.compiler.fused import Stage
+from dsconv.compiler.lowering import Lowered, lower
+from dsconv.packing import float32, unpack
+
+CHUNK_BYTES = 64 << 20  # arena of one run; a larger batch is run in parts
+
+
+@dataclass
+class StepProfile:
+    """One layer of the optimised graph: its cost, and the seconds it took in each repeat."""
+
+    name: str
+    kind: str
+    mult_adds: int
+    parameters: int
+    times: list[float]
+
+
+@dataclass
+class Profile:
+    """Times of every layer, of whole calls, and the memory of a run."""
+
+    steps: list[StepProfile]
+    total: list[float]  # seconds of each whole call
+    arena_bytes: int
+    images: int
+
+
+class Model:
+    """What `dsconv.compiler.compile` makes.
+
+    Attributes
+    ----------
+    name : str
+        Of the graph.
+    threads : int or None
+        For every call; None: the default at the time of the call.
+    inputs, outputs : dict of str to tuple
+        Shapes by tensor name, without the batch.
+    arena_bytes : (int, int)
+        Bytes of activations for each image, without sharing of memory and with it.
+    """
+
+    def __init__(self, name: str, lowered: Lowered, threads: int | None = None) -> None:
+        self.name = name
+        self.threads = None if threads is None else integer(threads, "threads")
+        self._lowered = lowered
+        graph, layout = lowered.graph, lowered.layout
+        self.inputs = {name: graph.shape(name) for name in graph.inputs}
+        self.outputs = {name: graph.shape(name) for name in graph.outputs}
+        self.arena_bytes = 4 * layout.unshared, 4 * layout.arena
+        self._program = lowered.kernels.Program(lowered.steps, layout.arena)
+        self._chunk = max(1, CHUNK_BYTES // max(4 * layout.arena, 1))
+
+    def __call__(self, x: Any) -> Any:
+        """Run the model.
+
+        Parameters
+        ----------
+        x : ndarray of float32
+            (N, H, W, C) with H, W, C as built and any N, or one example without the batch axis.
+            Several inputs: a tuple in the order of `inputs`, or a dict by name.
+
+        Returns
+        -------
+        ndarray of float32, or a tuple of them for several outputs
+            With the batch axis if x has one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a wrong shape or dtype; names the input.
+        """
+        arrays, single = self._arrays(x)
+        count = len(arrays[0])
+        results = tuple(np.empty((count, *s), np.float32) for s in self.outputs.values())
+        threads = _dispatch.threads_or_default(self.threads)
+        for start in range(0, count, self._chunk):
+            part = slice(start, min(start + self._chunk, count))
+            views = tuple(array[part] for array in arrays + results)
+            self._program.run(views, part.stop - start, threads)
+        if single:
+            results = tuple(result[0] for result in results)
+        return results[0] if len(results) == 1 else results
+
+    def profile(self, x: Any, repeats: int = 10) -> Profile:
+        """Time every layer within whole calls.
+
+        Parameters
+        ----------
+        x
+            As in a call; at most as many examples as one run takes.
+        repeats : int
+
+        Returns
+        -------
+        Profile
+        """
+        arrays, _ = self._arrays(x)
+        count = len(arrays[0])
+        if not 0 < count <= self._chunk:
+            raise ValueError(f"x must have 1 to {self._chunk} examples for a profile, got {count}")
+        results = tuple(np.empty((count, *s), np.float32) for s in self.outputs.values())
+        threads = _dispatch.threads_or_default(self.threads)
+        records, total = self._lowered.records, []
+        stamps = np.zeros(len(self._lowered.steps) + 1)
+        ends = np.cumsum([record.steps for record in records])
+        layers = [StepProfile(r.name, r.kind, r.mult_adds, r.parameters, []) for r in records]
+        for _ in range(integer(repeats, "repeats")):
+            self._program.run(arrays + results, count, threads, stamps)
+            total.append(float(stamps[-1] - stamps[0]))
+            times = np.diff(stamps[np.concatenate(([0], ends))])
+            for layer, seconds in zip(layers, times, strict=True):
+                layer.times.append(float(seconds))
+        return Profile(layers, total, self.arena_bytes[1] * count, count)
+
+    def _arrays(self, x: Any) -> tuple[tuple[np.ndarray, ...], bool]:
+        """The inputs as C-contiguous batches, and whether they came without the batch axis."""
+        names = tuple(self.inputs)
+        if isinstance(x, Mapping):
+            if set(x) != set(names):
+                raise ValueError(f"x must hold the inputs {names}, got {tuple(x)}")
+            x = tuple(x[name] for name in names)
+        elif not isinstance(x, tuple):
+            x = (x,)
+        if len(x) != len(names):
+            raise ValueError(f"x must hold {len(names)} inputs {names}, got {len(x)}")
+        arrays = []
+        for (name, shape), given in zip(self.inputs.items(), x, strict=True):
+            array = float32(given, f"input {name!r}")
+            if array.shape == shape:
+                array = array[np.newaxis]
+            elif array.shape[1:] != shape:
+                text = ", ".join(map(str, shape))
+                raise ValueError(
+                    f"input {name!r} must have shape (N, {text}) or ({text}), got {array.shape}"
+                )
+            if arrays and len(array) != len(arrays[0]):
+                raise ValueError(
+                    f"all inputs must have one batch size, got {len(arrays[0])} and {len(array)}"
+                )
+            arrays.append(np.ascontiguousarray(array))
+        return tuple(arrays), np.ndim(x[0]) == len(self.inputs[names[0]])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Graph and folded weights; packed ones belong to one instruction set."""
+        stages = {n: (unpack(p), b) for n, (p, b) in self._lowered.packed.items()}
+        return {
+            "name": self.name,
+            "graph": self._lowered.graph,
+            "stages": stages,
+            "plain": self._lowered.plain,
+            "threads": self.threads,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        stored = _Stored(state["stages"], state["plain"])
+        self.__init__(state["name"], lower(state["graph"], stored), state["threads"])  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, inputs={self.inputs}, outputs={self.outputs})"
+
+
+class _Stored:
+    """Folded weights of a pickled model, as `lower` asks for them."""
+
+    def __init__(self, stages: dict[str, Any], plain: dict[str, Any]) -> None:
+        self._stages, self._plain = stages, plain
+
+    def stage(self, stage: Stage) -> tuple[np.ndarray, np.ndarray | None]:
+        return self._stages[stage.name]
+
+    def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+        return self._plain[name]
+
+    def read(self, name: str) -> np.ndarray:
+        return self._plain[name]

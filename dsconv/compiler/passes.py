@@ -1,0 +1,130 @@
+"""Passes: graph -> graph. Each merges a producer into its only consumer by one rule.
+
+A rule sees a node, one of its inputs and the node that makes it, and gives the merged layer with
+its inputs, or None. A merged node bears the consumer's name, so tensor names behind it stay.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from dsconv.compiler.fused import Fused, is_pointwise, wrap
+from dsconv.graph import Graph, Node
+from dsconv.layers import Add, BatchNorm, Clip, Conv2D, Dense, DepthwiseConv2D, Layer
+
+Merged = tuple[Layer, tuple[str, ...]]
+Rule = Callable[[Node, Node, int], Merged | None]
+
+
+def optimise(graph: Graph) -> Graph:
+    """All passes in the order that lets each find what the one before made."""
+    graph = wrap_weighted(graph)
+    for rule in (fold_batch_norm, fuse_clip, fuse_addition, fuse_clip, fuse_separable):
+        graph = merge(graph, rule)
+    return merge(graph, fuse_inverted_residual)
+
+
+def wrap_weighted(graph: Graph) -> Graph:
+    """Every convolution and dense layer becomes a chain of one stage."""
+    nodes = {}
+    for name, node in graph.nodes.items():
+        if isinstance(node.layer, (Conv2D, DepthwiseConv2D, Dense)):
+            node = Node(name, wrap(name, node.layer), node.inputs)
+        nodes[name] = node
+    return _rebuild(graph, nodes)
+
+
+def fold_batch_norm(producer: Node, node: Node, index: int) -> Merged | None:
+    """w x + b, then a batch norm, is a convolution with other weights and a bias."""
+    layer, norm = producer.layer, node.layer
+    if not isinstance(norm, BatchNorm) or not isinstance(layer, Fused):
+        return None
+    if layer.residual or layer.last.layer.clip is not None or layer.last.norm is not None:
+        return None
+    last = replace(layer.last, norm=node.name, epsilon=norm.epsilon)
+    return Fused((*layer.stages[:-1], last)), producer.inputs
+
+
+def fuse_clip(producer: Node, node: Node, index: int) -> Merged | None:
+    """ReLU, ReLU6 and other clips happen while the result is still in registers."""
+    layer, clip = producer.layer, node.layer
+    if not isinstance(clip, Clip):
+        return None
+    if isinstance(layer, Fused) and layer.last.layer.clip is None:
+        return layer.with_last(clip=(clip.low, clip.high)), producer.inputs
+    if isinstance(layer, Add) and layer.clip is None:
+        return replace(layer, clip=(clip.low, clip.high)), producer.inputs
+    return None
+
+
+def fuse_addition(producer: Node, node: Node, index: int) -> Merged | None:
+    """A residual is added to a convolution's result while that is still in registers."""
+    layer, add = producer.layer, node.layer
+    if not isinstance(add, Add) or not isinstance(layer, Fused) or layer.residual:
+        return None
+    last = layer.last.layer
+    if not isinstance(last, Conv2D) or last.clip is not None:
+        return None
+    if last.groups > 1:  # some of these run on the depthwise kernel, which adds nothing
+        return None
+    fused = Fused(layer.stages, residual=True).with_last(clip=add.clip)
+    return fused, (*producer.inputs, node.inputs[1 - index])
+
+
+def fuse_separable(producer: Node, node: Node, index: int) -> Merged | None:
+    """Depthwise and pointwise run strip by strip, and the map between them is never stored."""
+    first, second = producer.layer, node.layer
+    if index != 0 or not isinstance(first, Fused) or not isinstance(second, Fused):
+        return None
+    if not isinstance(first.stages[0].layer, DepthwiseConv2D) or len(first.stages) > 1:
+        return None
+    if len(second.stages) > 1 or not is_pointwise(second.stages[0].layer):
+        return None
+    fused = Fused(first.stages + second.stages, second.residual)
+    return fused, producer.inputs + node.inputs[1:]
+
+
+def fuse_inverted_residual(producer: Node, node: Node, index: int) -> Merged | None:
+    """Expansion, depthwise and projection run in one pass (MobileNetV2, section 5.1)."""
+    first, second = producer.layer, node.layer
+    if index != 0 or not isinstance(first, Fused) or not isinstance(second, Fused):
+        return None
+    if len(first.stages) > 1 or first.residual or not is_pointwise(first.stages[0].layer):
+        return None
+    depthwise = second.stages[0].layer
+    if len(second.stages) != 2 or not isinstance(depthwise, DepthwiseConv2D):
+        return None
+    if depthwise.multiplier != 1:
+        return None
+    fused = Fused(first.stages + second.stages, second.residual)
+    return fused, producer.inputs + node.inputs[1:]
+
+
+def merge(graph: Graph, rule: Rule) -> Graph:
+    """Apply a rule wherever a tensor has one use and is no output of the graph."""
+    nodes = dict(graph.nodes)
+    uses = Counter(tensor for node in nodes.values() for tensor in node.inputs)
+    uses.update(graph.outputs)
+    for name in list(nodes):
+        node = nodes[name]
+        for index, tensor in enumerate(node.inputs):
+            producer = nodes.get(tensor)
+            if producer is None or uses[tensor] != 1:
+                continue
+            merged = rule(producer, node, index)
+            if merged is not None:
+                del nodes[producer.name]
+                nodes[name] = Node(name, *merged)
+                break
+    return _rebuild(graph, nodes)
+
+
+def _rebuild(graph: Graph, nodes: dict[str, Node]) -> Graph:
+    """A graph of these nodes, with the outputs of `graph`."""
+    new = Graph(graph.name)
+    for node in nodes.values():
+        new.add(node.layer, *node.inputs, name=node.name)
+    new.output(*graph.outputs)
+    return new

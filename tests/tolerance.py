@@ -1,0 +1,145 @@
+"""How far a float32 result may be from the float64 reference, derived for each operation.
+
+One operation in floating point returns the exact result times (1 + d), |d| <= u, with u = 2^-24 in
+float32 (2^-53 in float64). A term that passes through n operations is therefore off by at most the
+factor gamma(n) = n u / (1 - n u) (Higham, Accuracy and Stability of Numerical Algorithms, 3.1).
+
+Convolutions, dense layers. y = bias + sum of n products x w, in any order, fused or not: no term
+passes through more than n additions and one multiplication, so
+
+    |y32 - y| <= gamma(n + 1) * (|bias| + sum |x| |w|).
+
+The sum on the right is the operation itself on absolute values, hence the reference runs twice. Its
+own rounding, gamma(n + 1) in float64, is added. Products below the normal range lose up to half of
+the smallest subnormal each, 2^-150; n of them are added.
+
+Activations are clamps, and a clamp brings numbers nearer to each other: |clamp(a) - clamp(b)| <=
+|a - b|. Their bounds in the tests are float32 numbers. So the tolerance stays as it is.
+
+Depthwise, then pointwise. If the depthwise result m is off by at most e, the pointwise sum moves by
+at most sum e |w|, and its own rounding is relative to sum (|m| + e) |w| + |bias|.
+
+Average over n pixels: n - 1 additions and one division, gamma(n) * (sum |x|) / n.
+
+Batch norm. y = x f + s with f = gamma / sqrt(variance + epsilon) and s = beta - mean f, both rounded
+from float64 once: with the multiplication and the addition, three operations for each term, so
+gamma(3) * (|x f| + |beta| + |mean f|), which is batch norm of |x|, |gamma|, |beta|, -|mean|.
+
+Softmax. With d = x - max(x), rounded once, exp(d) is off by the factor 1 + r, r = e^(|d| u) - 1 plus
+the error of NumPy's float32 exp, three units in the last place (6 u; its own tests allow no more).
+The quotient is off by its numerator's r, its denominator's (the mean of all r, weighted with y, and
+gamma(n) for the sum), and one rounding. Numerators below the normal range are off by up to 3 * 2^-149.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from calls import Call
+
+from dsconv import reference
+
+SUBNORMAL = 2.0**-149
+
+
+def gamma(n: int, unit: float = 2.0**-24) -> float:
+    """Bound on the relative error of a term that passes through n operations."""
+    return n * unit / (1 - n * unit)
+
+
+def rounding(operations: int, magnitude: np.ndarray) -> np.ndarray:
+    """Error of a float32 sum of magnitudes `magnitude`, and of the float64 sum beside it."""
+    relative = gamma(operations) + 2 * gamma(operations, 2.0**-53)
+    return relative * magnitude + operations * SUBNORMAL
+
+
+def expected(call: Call) -> tuple[np.ndarray, np.ndarray]:
+    """The reference's result of a call in float64, and the tolerance of each element."""
+    if call.operation == "separable_conv2d":
+        return _separable(call)
+    y, _ = call(reference)
+    terms, magnitudes = _RULES[call.operation](**call.arrays)
+    return y, rounding(terms, call(reference, **magnitudes, activation=None)[0])
+
+
+def assert_within(actual: np.ndarray, call: Call) -> None:
+    """`actual` is float32, of the reference's shape, and each element is within its tolerance."""
+    y, allowed = expected(call)
+    assert_close(actual, y, allowed)
+
+
+def assert_close(actual: np.ndarray, y: np.ndarray, allowed: np.ndarray) -> None:
+    assert isinstance(actual, np.ndarray) and actual.dtype == np.float32
+    assert actual.shape == y.shape
+    excess = np.abs(actual - y) - allowed
+    if not (excess <= 0).all():  # NaN fails, too
+        worst = np.unravel_index(np.argmax(np.nan_to_num(excess, nan=np.inf)), y.shape)
+        raise AssertionError(
+            f"{(~(excess <= 0)).sum()} of {y.size} elements are off; at {worst} got "
+            f"{actual[worst]!r}, expected {y[worst]!r} +- {allowed[worst]!r}"
+        )
+
+
+def _absolute(**arrays: np.ndarray | None) -> dict[str, np.ndarray | None]:
+    return {name: a if a is None else np.abs(a) for name, a in arrays.items()}
+
+
+def _convolution(x: Any, weight: np.ndarray, bias: Any = None) -> tuple[int, dict[str, Any]]:
+    products = weight.size // weight.shape[-1]
+    return products + 1, _absolute(x=x, weight=weight, bias=bias)
+
+
+def _depthwise(x: Any, weight: np.ndarray, bias: Any = None) -> tuple[int, dict[str, Any]]:
+    products = weight.shape[0] * weight.shape[1]
+    return products + 1, _absolute(x=x, weight=weight, bias=bias)
+
+
+def _batch_norm(mean: np.ndarray, variance: Any, **rest: Any) -> tuple[int, dict[str, Any]]:
+    return 3, _absolute(**rest) | {"mean": -np.abs(mean)}
+
+
+_RULES = {
+    "conv2d": _convolution,
+    "depthwise_conv2d": _depthwise,
+    "pointwise_conv2d": _convolution,
+    "dense": _convolution,
+    "batch_norm": _batch_norm,
+}
+
+
+def _separable(call: Call) -> tuple[np.ndarray, np.ndarray]:
+    a, options = call.arrays, dict(call.options)
+    activation, between = options.pop("activation"), options.pop("depthwise_activation")
+    middle, error = expected(
+        Call(
+            "depthwise_conv2d",
+            {"x": a["x"], "weight": a["depthwise_weight"], "bias": a["depthwise_bias"]},
+            {**options, "activation": between},
+        )
+    )
+    matrix, bias = a["pointwise_weight"], a["bias"]
+    y, _ = reference.pointwise_conv2d(middle, matrix, bias, activation=activation)
+    terms, absolute = _convolution(np.abs(middle) + error, matrix, bias)
+    magnitude, _ = reference.pointwise_conv2d(**absolute)
+    return y, rounding(terms, magnitude) + reference.pointwise_conv2d(error, absolute["weight"])[0]
+
+
+def average(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Expected result and tolerance of `global_average_pool`."""
+    pixels = x.shape[-3] * x.shape[-2]
+    magnitude, _ = reference.global_average_pool(np.abs(x))
+    return reference.global_average_pool(x)[0], rounding(pixels, magnitude)
+
+
+def softmax(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Expected result and tolerance of `softmax`."""
+    unit = 2.0**-24
+    y, _ = reference.softmax(x, axis)
+    d = x.astype(float) - x.max(axis, keepdims=True).astype(float)
+    power = np.exp(d) * np.expm1(-d * unit) + np.exp(d) * 6 * unit  # absolute error of exp(d)
+    power += 3 * SUBNORMAL
+    total = np.exp(d).sum(axis, keepdims=True)
+    off = power.sum(axis, keepdims=True) + gamma(x.shape[axis]) * (total + power.sum(axis, keepdims=True))
+    quotient = (np.exp(d) + power) / (total - off)  # the largest that it can be
+    return y, quotient - y + unit * quotient + SUBNORMAL + 8 * 2.0**-53
