@@ -22,15 +22,18 @@ from dsconv.functional import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "Graph",
     "add",
     "batch_norm",
     "conv2d",
     "cost",
     "dense",
     "depthwise_conv2d",
+    "explain",
     "functional",
     "get_num_threads",
     "global_average_pool",
+    "load",
     "models",
     "pack",
     "pointwise_conv2d",
@@ -39,11 +42,17 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "softmax",
+    "table",
 ]
 
 # Loaded at first use, so that `import dsconv` stays quick.
 _LAZY_MODULES = ("cost", "models", "reference")
-_LAZY_NAMES = {"Graph": "dsconv.graph"}
+_LAZY_NAMES = {
+    "Graph": "dsconv.graph",
+    "explain": "dsconv.explanation",
+    "load": "dsconv.loading",
+    "table": "dsconv.comparison",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -116,7 +116,7 @@ def window(
         count = (-(-room // stride[i]) if ceil else room // stride[i]) + 1
         if ceil and (count - 1) * stride[i] >= size[i] + pad[i][0]:
             count -= 1
-        if size[i] < 1 or room < 0 or count < 1:
+        if size[i] < 1 or (room < 0 and not ceil) or count < 1:
             raise ValueError(
                 f"the output {axis} would be empty: input {axis} {size[i]} with padding {pad[i]} "
                 f"is smaller than the kernel {kernel[i]} at dilation {dilation[i]}"

@@ -75,7 +75,7 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
             Timed(block.standard * results.batch),
             Timed(block.separable * results.batch),
         )
-        results.comparisons.append(comparison)
+        results.blocks.append(comparison)
         recorder.record(
             label, [(comparison.standard, standard), (comparison.separable, separable)]
         )

@@ -30,7 +30,7 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
         counts[1] / counts[0],
         *(Timed(count * results.batch) for count in counts),
     )
-    results.comparisons.append(comparison)
+    results.networks.append(comparison)
     recorder.record(
         "whole networks",
         [(comparison.standard, lambda: standard(x)), (comparison.separable, lambda: separable(x))],

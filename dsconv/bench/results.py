@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 
-@dataclass
-class Timed:
-    """Times of one thing.
+class Speed(NamedTuple):
+    """What the times of one thing, or of several in sum, say.
 
     Attributes
     ----------
     mult_adds : int
         Multiply-adds of one call, for the whole batch.
-    seconds : list of float
-        Seconds per call, one for every round.
+    median, minimum : float
+        Seconds per call.
     """
 
     mult_adds: int
-    seconds: list[float] = field(default_factory=list)
-
-    @property
-    def median(self) -> float:
-        """Seconds."""
-        return median(self.seconds)
-
-    @property
-    def minimum(self) -> float:
-        """Seconds."""
-        return min(self.seconds)
+    median: float
+    minimum: float
 
     @property
     def gflops(self) -> float:
         """GFLOP/s = 2 * mult-adds / median time / 1e9."""
         return 2 * self.mult_adds / self.median / 1e9
+
+
+@dataclass
+class Timed:
+    """Mult-adds of one call, for the whole batch, and seconds per call, one for every round."""
+
+    mult_adds: int
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def speed(self) -> Speed:
+        return Speed(self.mult_adds, median(self.seconds), min(self.seconds))
 
 
 @dataclass(kw_only=True)
@@ -54,7 +56,7 @@ class Step(Timed):
 class Comparison:
     """A standard convolution (or network) beside its depthwise separable counterpart.
 
-    `predicted` is the ratio separable / standard of the mult-adds.
+    `predicted` is the ratio separable / standard of their mult-adds.
     """
 
     name: str
@@ -64,14 +66,9 @@ class Comparison:
     separable: Timed
 
     @property
-    def ratio_of_medians(self) -> float:
-        """Separable / standard time."""
-        return self.separable.median / self.standard.median
-
-    @property
-    def ratio_of_minima(self) -> float:
-        """Separable / standard time."""
-        return self.separable.minimum / self.standard.minimum
+    def measured(self) -> bool:
+        """Whether both sides have at least one time."""
+        return bool(self.standard.seconds and self.separable.seconds)
 
 
 @dataclass
@@ -100,8 +97,8 @@ class Results:
         See `dsconv.bench.machine.facts`.
     peak, peak_samples
         GFLOP/s of one thread, and how often that was measured: see `dsconv.bench.peak.Peak`.
-    comparisons : list of Comparison
-        MobileNetV1's blocks, then the whole network.
+    blocks, networks : list of Comparison
+        MobileNetV1's blocks, and the whole network.
     packing : list of Packing
     steps, whole
         Of one network alone: its compiled steps in their order, and the whole call.
@@ -119,34 +116,28 @@ class Results:
     machine: dict[str, str]
     peak: float = 0.0
     peak_samples: int = 0
-    comparisons: list[Comparison] = field(default_factory=list)
+    blocks: list[Comparison] = field(default_factory=list)
+    networks: list[Comparison] = field(default_factory=list)
     packing: list[Packing] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     whole: Timed | None = None
     by_kind: dict[str, tuple[int, int]] = field(default_factory=dict)
     interrupted: bool = False
 
-    def percent_of_peak(self, timed: Timed) -> float:
+    def percent_of_peak(self, speed: Speed) -> float:
         """GFLOP/s at the median time, in per cent of the peak of all threads."""
-        return 100 * timed.gflops / (self.peak * self.threads)
+        return 100 * speed.gflops / (self.peak * self.threads)
 
     def to_json(self) -> str:
         """Every single time as JSON, with what follows from them beside it; `from_json` reads it."""
 
         def plain(value: Any) -> Any:
+            data = dict(vars(value))
             if isinstance(value, Timed) and value.seconds:
-                return asdict(value) | {
-                    "median": value.median,
-                    "minimum": value.minimum,
-                    "gflops": value.gflops,
-                    "percent_of_peak": self.percent_of_peak(value),
-                }
-            if isinstance(value, Comparison) and value.standard.seconds and value.separable.seconds:
-                return {name: plain(item) for name, item in vars(value).items()} | {
-                    "ratio_of_medians": value.ratio_of_medians,
-                    "ratio_of_minima": value.ratio_of_minima,
-                }
-            return vars(value)
+                data |= value.speed._asdict()
+                data["gflops"] = value.speed.gflops
+                data["percent_of_peak"] = self.percent_of_peak(value.speed)
+            return data
 
         return json.dumps(plain(self), indent=1, default=plain)
 
@@ -154,10 +145,11 @@ class Results:
     def from_json(cls, text: str) -> Results:
         """What `to_json` wrote."""
         results = _of(cls, json.loads(text))
-        results.comparisons = [_of(Comparison, item) for item in results.comparisons]
-        for comparison in results.comparisons:
-            comparison.standard = _of(Timed, comparison.standard)
-            comparison.separable = _of(Timed, comparison.separable)
+        results.blocks = [_of(Comparison, item) for item in results.blocks]
+        results.networks = [_of(Comparison, item) for item in results.networks]
+        for item in results.blocks + results.networks:
+            item.standard = _of(Timed, item.standard)
+            item.separable = _of(Timed, item.separable)
         results.packing = [_of(Packing, item) for item in results.packing]
         results.steps = [_of(Step, item) for item in results.steps]
         results.whole = results.whole and _of(Timed, results.whole)

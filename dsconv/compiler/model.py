@@ -166,8 +166,12 @@ class Model:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        stored = _Stored(state["stages"], state["plain"])
-        self.__init__(state["name"], lower(state["graph"], stored), state["threads"])  # type: ignore[misc]
+        self.__init__(state["name"], self._restored(state), state["threads"])  # type: ignore[misc]
+
+    @staticmethod
+    def _restored(state: dict[str, Any]) -> Lowered:
+        """Pack the weights of a pickled model for the instruction set in use."""
+        return lower(state["graph"], _Stored(state["stages"], state["plain"]))
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, inputs={self.inputs}, outputs={self.outputs})"
