@@ -33,6 +33,7 @@ gamma(n) for the sum), and one rounding. Numerators below the normal range are o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from calls import Call
 from dsconv import reference
 
 SUBNORMAL = 2.0**-149
+Compute = Callable[[Call], np.ndarray]
 
 
 def gamma(n: int, unit: float = 2.0**-24) -> float:
@@ -54,19 +56,23 @@ def rounding(operations: int, magnitude: np.ndarray) -> np.ndarray:
     return relative * magnitude + operations * SUBNORMAL
 
 
-def expected(call: Call) -> tuple[np.ndarray, np.ndarray]:
-    """The reference's result of a call in float64, and the tolerance of each element."""
+def naive(call: Call) -> np.ndarray:
+    """The result of a call in dsconv.reference."""
+    return call(reference)[0]
+
+
+def expected(call: Call, compute: Compute = naive) -> tuple[np.ndarray, np.ndarray]:
+    """The result of a call in float64, as `compute` finds it, and the tolerance of each element."""
     if call.operation == "separable_conv2d":
-        return _separable(call)
-    y, _ = call(reference)
-    terms, magnitudes = _RULES[call.operation](**call.arrays)
-    return y, rounding(terms, call(reference, **magnitudes, activation=None)[0])
+        return _separable(call, compute)
+    operations, magnitudes = _RULES[call.operation](**call.arrays)
+    absolute = Call(call.operation, magnitudes, {**call.options, "activation": None})
+    return compute(call), rounding(operations, compute(absolute))
 
 
-def assert_within(actual: np.ndarray, call: Call) -> None:
-    """`actual` is float32, of the reference's shape, and each element is within its tolerance."""
-    y, allowed = expected(call)
-    assert_close(actual, y, allowed)
+def assert_within(actual: np.ndarray, call: Call, compute: Compute = naive) -> None:
+    """`actual` is float32, of the expected shape, and each element is within its tolerance."""
+    assert_close(actual, *expected(call, compute))
 
 
 def assert_close(actual: np.ndarray, y: np.ndarray, allowed: np.ndarray) -> None:
@@ -95,8 +101,8 @@ def _depthwise(x: Any, weight: np.ndarray, bias: Any = None) -> tuple[int, dict[
     return products + 1, _absolute(x=x, weight=weight, bias=bias)
 
 
-def _batch_norm(mean: np.ndarray, variance: Any, **rest: Any) -> tuple[int, dict[str, Any]]:
-    return 3, _absolute(**rest) | {"mean": -np.abs(mean)}
+def _batch_norm(mean: np.ndarray, variance: np.ndarray, **rest: Any) -> tuple[int, dict[str, Any]]:
+    return 3, _absolute(**rest) | {"mean": -np.abs(mean), "variance": variance}
 
 
 _RULES = {
@@ -108,21 +114,21 @@ _RULES = {
 }
 
 
-def _separable(call: Call) -> tuple[np.ndarray, np.ndarray]:
+def _separable(call: Call, compute: Compute) -> tuple[np.ndarray, np.ndarray]:
     a, options = call.arrays, dict(call.options)
     activation, between = options.pop("activation"), options.pop("depthwise_activation")
-    middle, error = expected(
-        Call(
-            "depthwise_conv2d",
-            {"x": a["x"], "weight": a["depthwise_weight"], "bias": a["depthwise_bias"]},
-            {**options, "activation": between},
-        )
-    )
-    matrix, bias = a["pointwise_weight"], a["bias"]
-    y, _ = reference.pointwise_conv2d(middle, matrix, bias, activation=activation)
-    terms, absolute = _convolution(np.abs(middle) + error, matrix, bias)
-    magnitude, _ = reference.pointwise_conv2d(**absolute)
-    return y, rounding(terms, magnitude) + reference.pointwise_conv2d(error, absolute["weight"])[0]
+    first = {"x": a["x"], "weight": a["depthwise_weight"], "bias": a["depthwise_bias"]}
+    options["activation"] = between
+    middle, error = expected(Call("depthwise_conv2d", first, options), compute)
+
+    def pointwise(x: np.ndarray, weight: np.ndarray, bias: Any, clamp: Any = None) -> np.ndarray:
+        second = {"x": x, "weight": weight, "bias": bias}
+        return compute(Call("pointwise_conv2d", second, {"stride": 1, "activation": clamp}))
+
+    matrix = a["pointwise_weight"]
+    operations, absolute = _convolution(np.abs(middle) + error, matrix, a["bias"])
+    allowed = rounding(operations, pointwise(**absolute)) + pointwise(error, np.abs(matrix), None)
+    return pointwise(middle, matrix, a["bias"], activation), allowed
 
 
 def average(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -140,6 +146,7 @@ def softmax(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     power = np.exp(d) * np.expm1(-d * unit) + np.exp(d) * 6 * unit  # absolute error of exp(d)
     power += 3 * SUBNORMAL
     total = np.exp(d).sum(axis, keepdims=True)
-    off = power.sum(axis, keepdims=True) + gamma(x.shape[axis]) * (total + power.sum(axis, keepdims=True))
+    off = power.sum(axis, keepdims=True)
+    off += gamma(x.shape[axis]) * (total + off)
     quotient = (np.exp(d) + power) / (total - off)  # the largest that it can be
     return y, quotient - y + unit * quotient + SUBNORMAL + 8 * 2.0**-53

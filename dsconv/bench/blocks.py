@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dsconv import cost, functional, models
-from dsconv._geometry import Padding
 from dsconv.bench.recorder import Recorder
 from dsconv.bench.results import Comparison, Packing, Timed
 from dsconv.bench.timing import Function
+from dsconv.layers import Conv2D
 from dsconv.packing import PackedWeight
 
 
@@ -24,10 +24,10 @@ class Block(NamedTuple):
 
     name: str
     input: tuple[int, int, int]  # H, W, Cin
-    kernel: tuple[int, int]
     filters: int
+    kernel: tuple[int, int]
     stride: tuple[int, int]
-    padding: Padding
+    padding: tuple[tuple[int, int], tuple[int, int]]  # pixels
     standard: int  # mult-adds
     separable: int  # mult-adds, depthwise and pointwise together
 
@@ -39,18 +39,19 @@ def blocks(options: Mapping[str, Any]) -> list[Block]:
     found = []
     for name, node in standard.nodes.items():
         block, _, part = name.partition("/")
-        if part != "conv":
+        if part != "conv" or not isinstance(node.layer, Conv2D):
             continue
         layer, shapes = node.layer, standard.input_shapes(name)
-        rows, columns, _, filters = layer.parameters(shapes)["weight"]
+        height, width, channels = shapes[0]
+        window = layer.window(shapes)
         found.append(
             Block(
                 block.removeprefix("block"),
-                shapes[0],
-                (rows, columns),
-                filters,
-                layer.stride,
-                layer.padding,
+                (height, width, channels),
+                layer.filters,
+                window.kernel,
+                window.stride,
+                window.pad,
                 layer.mult_adds(shapes),
                 sum(separable[f"{block}/{name}"].mult_adds for name in ("depthwise", "pointwise")),
             )

@@ -16,7 +16,7 @@ def facts() -> dict[str, str]:
     kernels = _dispatch.kernels
     fma = "FMA" if kernels.has_fma else "no FMA: multiply, then add"
     return {
-        "machine": f"{processor()}, {os.cpu_count()} CPUs",
+        "machine": f"{processor()}, {os.cpu_count()} CPUs, {_load()}",
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "kernels": f"{_dispatch.isa}, vectors of {kernels.lanes} floats, {fma}",
         "versions": f"dsconv {__version__}, Python {platform.python_version()}, "
@@ -36,3 +36,11 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine() or "unknown processor"
+
+
+def _load() -> str:
+    """How busy the machine is: what else runs takes its share of every time."""
+    try:
+        return f"load {os.getloadavg()[0]:.1f} before the run"
+    except (AttributeError, OSError):
+        return "load unknown"

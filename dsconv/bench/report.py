@@ -42,17 +42,18 @@ def _header(results: Results) -> str:
 
 _SIDE = ("ms", "min", "GFLOP/s", "%peak")
 _GROUPS = (  # title, columns
-    ("", ("#", "map -> filters /stride")),
-    ("mult-adds, M", ("stand.", "separ.")),
-    ("separable / standard", ("predicted", "median", "min")),
+    ("", ("#", "map -> N /stride")),
+    ("mult-adds, M", ("std.", "sep.")),
+    ("sep. / std.", ("pred.", "median", "min")),
     ("standard 3x3", _SIDE),
     ("depthwise + pointwise", _SIDE),
 )
 _TEXTS = 2  # columns to the left, the others to the right
 
 _COMPARISON_NOTES = """\
+std., sep.   standard 3x3 convolution; depthwise + pointwise in one pass; N is the number of filters
 mult-adds    of one call with the whole batch; each is two operations in GFLOP/s
-predicted    1/N + 1/K^2 for N filters of K x K; for the sum and the network the ratio of mult-adds
+pred.        1/N + 1/K^2 with K = 3; for the sum and the network the ratio of their mult-adds
 median, min  ratio of the measured times: of the medians, and of the minima
 ms, min      milliseconds per call, median and minimum; the two sides run in turn, A B A B ...
 GFLOP/s      2 * mult-adds / median time
@@ -101,31 +102,22 @@ def _grouped_table(parts: Sequence[Sequence[Sequence[str]]]) -> str:
     """Columns in the groups of `_GROUPS`, with a rule above each part of the rows."""
     columns = [column for _, group in _GROUPS for column in group]
     rows = [columns, *(row for part in parts for row in part)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
-    starts = [sum(len(group) for _, group in _GROUPS[:i]) for i in range(len(_GROUPS))]
-    for start, (title, group) in zip(starts, _GROUPS, strict=True):
-        room = sum(widths[start : start + len(group)]) + len(group) - 1
-        widths[start] += max(0, len(title) - room)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    groups: list[tuple[str, slice]] = []
+    for title, group in _GROUPS:
+        start = groups[-1][1].stop if groups else 0
+        groups.append((title, slice(start, start + len(group))))
 
     def line(cells: Sequence[str]) -> str:
         texts = [
             cell.ljust(width) if i < _TEXTS else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ]
-        groups = (
-            " ".join(texts[start : start + len(group)])
-            for start, (_, group) in zip(starts, _GROUPS, strict=True)
-        )
-        return "   ".join(groups).rstrip()
+        return "  ".join(" ".join(texts[at]) for _, at in groups).rstrip()
 
-    heading = line(columns)
-    titles = ""
-    for start, (title, group) in zip(starts, _GROUPS, strict=True):
-        end = sum(widths[: start + len(group)]) + start + len(group) - 1
-        end += 2 * sum(s > 0 for s in starts if s <= start)
-        titles = titles.ljust(0) + title.rjust(end - len(titles))
-    rule = "-" * len(heading)
-    lines = [titles, heading]
+    titles = [title.center(sum(widths[at]) + len(widths[at]) - 1) for title, at in groups]
+    rule = "-" * len(line(columns))
+    lines = ["  ".join(titles).rstrip(), line(columns)]
     for part in parts:
         lines += [rule, *map(line, part)]
     return "\n".join(lines)

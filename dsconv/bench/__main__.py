@@ -1,0 +1,163 @@
+"""`python -m dsconv.bench`: MobileNetV1's blocks and the network, standard beside separable.
+
+With --model NAME one network instead, step by step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dsconv import _dispatch, models
+from dsconv.bench import blocks, machine, networks, single
+from dsconv.bench.recorder import Progress, Recorder
+from dsconv.bench.report import render
+from dsconv.bench.results import Results
+from dsconv.models.blocks import checked_alpha
+
+INTERRUPTED = 130  # exit status of a program that Ctrl-C ended
+
+
+def main(arguments: Sequence[str] | None = None, progress: Progress | None = None) -> int:
+    """Run the benchmark and print its tables.
+
+    Parameters
+    ----------
+    arguments
+        As in the shell; None takes the shell's.
+    progress
+        Takes a short text whenever the work moves on. None writes a line on standard error where
+        that is a terminal.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 130 after Ctrl-C, or 1 where the memory did not suffice or the JSON
+        file could not be written. What was measured until then is printed in every case.
+    """
+    parser = _parser()
+    wanted = parser.parse_args(arguments)
+    results = _plan(parser, wanted)
+    line = ProgressLine()
+    status = 0
+    try:
+        recorder = Recorder(results, progress or line.show)
+        if wanted.model:
+            single.measure(recorder, results.options)
+        else:
+            blocks.measure(recorder, results.options)
+            if not wanted.blocks_only:
+                networks.measure(recorder, results.options)
+    except KeyboardInterrupt:
+        results.interrupted, status = True, INTERRUPTED
+    except MemoryError as error:
+        results.interrupted, status = True, _fail(parser, f"argument --batch: {error}")
+    finally:
+        line.clear()
+    print(render(results))
+    if wanted.json:
+        try:
+            wanted.json.write_text(results.to_json() + "\n", encoding="utf-8")
+        except OSError as error:
+            status = _fail(parser, f"argument --json: {error}")
+    return status
+
+
+def _fail(parser: argparse.ArgumentParser, message: str) -> int:
+    print(f"{parser.prog}: error: {message}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dsconv.bench",
+        description="Time MobileNetV1's thirteen blocks and the whole network: standard 3x3 "
+        "convolutions beside depthwise + pointwise, with mult-adds, GFLOP/s and per cent of the "
+        "machine's FMA peak.",
+    )
+    add = parser.add_argument
+    add("--alpha", type=_alpha, metavar="A", help="width multiplier (default: the network's)")
+    add("--resolution", type=_positive, metavar="R", help="side of the picture in pixels")
+    add("--threads", type=_positive, metavar="T", default=_dispatch.threads_or_default(None),
+        help="threads of every call (default: %(default)s)")  # fmt: skip
+    add("--batch", type=_positive, metavar="N", default=1, help="pictures in every call")
+    add("--repeats", type=_positive, metavar="K", default=30,
+        help="rounds of every measurement (default: %(default)s)")  # fmt: skip
+    add("--json", type=Path, metavar="FILE", help="write all times to this file as well")
+    add("--model", choices=models.names(), metavar="NAME",
+        help=f"one network, step by step, instead: {', '.join(models.names())}")  # fmt: skip
+    add("--blocks-only", action="store_true", help="leave out the whole networks")
+    return parser
+
+
+def _plan(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> Results:
+    """Results without times for what was asked for; ends with an error where it cannot be."""
+    network = wanted.model or "mobilenet_v1"
+    if wanted.model and wanted.blocks_only:
+        parser.error("argument --blocks-only: not allowed with argument --model")
+    threads = _dispatch.threads_or_default(wanted.threads)
+    if threads != wanted.threads:
+        parser.error(f"argument --threads: at most {threads} here, got {wanted.threads}")
+    signature = inspect.signature(getattr(models, network))
+    options: dict[str, Any] = {}
+    for name in ("alpha", "resolution"):
+        value = getattr(wanted, name)
+        if name in signature.parameters:
+            options[name] = signature.parameters[name].default if value is None else value
+        elif value is not None:
+            parser.error(f"argument --{name}: the network {network} has none")
+    try:
+        models.get(network, **options)
+    except ValueError as error:
+        parser.error(f"{' '.join(f'--{name} {value}' for name, value in options.items())}: {error}")
+    if wanted.json:
+        try:
+            wanted.json.open("a").close()  # creates the file, or leaves what it holds
+        except OSError as error:
+            parser.error(f"argument --json: cannot write {str(wanted.json)!r}: {error.strerror}")
+    return Results(
+        network, options, wanted.batch, threads, wanted.repeats, machine=machine.facts()
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 1 to 999,999,999, got {text!r}"
+        )
+    return number
+
+
+def _alpha(text: str) -> float:
+    try:
+        return checked_alpha(float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}") from None
+
+
+class ProgressLine:
+    """One line on standard error that is written over and over, on a terminal alone."""
+
+    def __init__(self) -> None:
+        self._shown = 0
+        self._on = sys.stderr.isatty()
+
+    def show(self, text: str) -> None:
+        """Write `text` over the last one."""
+        if self._on:
+            print(f"\r{text[:78]:<{self._shown}}", end="", file=sys.stderr, flush=True)
+            self._shown = len(text[:78])
+
+    def clear(self) -> None:
+        """Leave an empty line."""
+        self.show("")
+        self.show("")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
