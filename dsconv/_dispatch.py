@@ -12,7 +12,9 @@ from types import ModuleType
 from dsconv import _cpu
 from dsconv._geometry import integer
 
-ISAS = ("baseline", "avx2", "avx512") if platform.machine() in ("x86_64", "AMD64") else ("baseline",)
+ISAS = (
+    ("baseline", "avx2", "avx512") if platform.machine() in ("x86_64", "AMD64") else ("baseline",)
+)
 
 
 def kernel_module(isa: str) -> ModuleType:

@@ -37,7 +37,7 @@ def _classify(options: argparse.Namespace) -> None:
 
 def _summary(options: argparse.Namespace) -> None:
     summary = _graph(options).summary()
-    print({"text": str, "markdown": _markdown, "json": _json}[options.format](summary))
+    print(_formatted(summary, options.format))
 
 
 def _models(options: argparse.Namespace) -> None:
@@ -57,13 +57,13 @@ def _explain(options: argparse.Namespace) -> None:
     from dsconv.explanation import explain
 
     explanation = explain(options.model, **_model_arguments(options))
-    print({"text": str, "markdown": _markdown, "json": _json}[options.format](explanation))
+    print(_formatted(explanation, options.format))
 
 
 def _table(options: argparse.Namespace) -> None:
     from dsconv.comparison import table
 
-    print({"text": str, "markdown": _markdown, "json": _json}[options.format](table()))
+    print(_formatted(table(), options.format))
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -72,12 +72,10 @@ def _info(options: argparse.Namespace) -> None:
     show_config()
 
 
-def _markdown(output: Any) -> str:
-    return output.to_markdown()
-
-
-def _json(output: Any) -> str:
-    return output.to_json()
+def _formatted(output: Any, form: str) -> str:
+    if form == "text":
+        return str(output)
+    return output.to_markdown() if form == "markdown" else output.to_json()
 
 
 def _graph(options: argparse.Namespace) -> Any:

@@ -314,7 +314,9 @@ def dense(
         raise ValueError(f"x must be (N, Cin) or (Cin,), got shape {x.shape}")
     packed = _packed(weight, "dense")
     if x.shape[-1] != packed.shape[0]:
-        raise ValueError(f"x has {x.shape[-1]} channels, weight {packed.shape} takes {packed.shape[0]}")
+        raise ValueError(
+            f"x has {x.shape[-1]} channels, weight {packed.shape} takes {packed.shape[0]}"
+        )
     channels = packed.shape[1]
     bias = _vector(bias, "bias", channels)
     y, shape = _result(x, (*x.shape[:-1], channels), out)

@@ -25,7 +25,7 @@ class Prediction(NamedTuple):
 
     name: str
     probability: float
-    index: int
+    number: int  # of the class among the model's outputs
 
 
 class Classifier(Model):

@@ -84,9 +84,7 @@ def pack(weight: Any, kind: str, *, groups: int = 1) -> PackedWeight:
     if groups > 1 and kind != "conv2d":
         raise ValueError(f'groups must be 1 for kind {kind!r}; only "conv2d" has groups')
     if weight.shape[-1] % groups:
-        raise ValueError(
-            f"groups must divide the output channels {weight.shape[-1]}, got {groups}"
-        )
+        raise ValueError(f"groups must divide the output channels {weight.shape[-1]}, got {groups}")
     kernels = _dispatch.kernels
     if kind == "depthwise":
         data = pack_depthwise(weight, kernels)
@@ -179,9 +177,7 @@ def pack_depthwise(weight: np.ndarray, kernels: ModuleType) -> np.ndarray:
     return data
 
 
-def pack_bias(
-    bias: np.ndarray | None, channels: int, groups: int, width: int
-) -> np.ndarray:
+def pack_bias(bias: np.ndarray | None, channels: int, groups: int, width: int) -> np.ndarray:
     """A bias per output channel, each group filled with zeros to a multiple of `width`."""
     # bias: (N,) -> (groups, padded)
     padded = -(-(channels // groups) // width) * width

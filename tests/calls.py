@@ -43,6 +43,11 @@ def array(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return np.ldexp(rng.standard_normal(shape, np.float32), rng.integers(-3, 4, shape))
 
 
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two float32 arrays are the same, bit for bit."""
+    return a.shape == b.shape and a.dtype == b.dtype == np.float32 and a.tobytes() == b.tobytes()
+
+
 def widths(kernels: ModuleType) -> list[int]:
     """Channels: few, and around one vec, one panel, and several of them."""
     lanes, block = kernels.lanes, kernels.block

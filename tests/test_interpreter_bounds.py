@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,13 @@ def test_largest_value_and_clip_have_the_errors_of_their_inputs():
     assert clipped.error.ravel().tolist() == [0.0, 0.2, 0.4, 0.0]  # below, inside, inside, above
     (near,) = evaluate_with_bounds(layers.Clip(1.0625, 3.875), {}, x)
     assert near.error.ravel().tolist() == [0.1, 0.2, 0.4, 0.3]  # may cross the limit
+    (narrow,) = evaluate_with_bounds(layers.Clip(1.75, 2.0), {}, x)
+    assert narrow.error.ravel().tolist() == [0.0, 0.2, 0.0, 0.0]
+    (narrow,) = evaluate_with_bounds(layers.Clip(2.75, 2.875), {}, x)
+    assert narrow.error.ravel().tolist() == [0.0, 0.0, 0.125, 0.0]  # no more than there is room
+    for limit in (2.0, math.inf):
+        (constant,) = evaluate_with_bounds(layers.Clip(limit, limit), {}, x)
+        assert not constant.error.any()
 
 
 def test_limits_and_slopes_are_rounded_to_float32():
@@ -135,6 +143,13 @@ def test_limits_and_slopes_are_rounded_to_float32():
     assert clipped.error.max() == np.abs(rounded.astype(np.float64) - [0.1, 0.7]).max() > 0
     (leaky,) = evaluate_with_bounds(layers.LeakyReLU(0.1), {}, x)
     assert 0 < abs(float(F(-0.1)) + 0.1) <= leaky.error[0, 0] and leaky.error[0, 1] == 0
+    zero = Tensor(np.zeros((1, 1)), np.zeros((1, 1)))
+    fused = [
+        *evaluate_with_bounds(layers.Add(clip=(0.1, 0.7)), {}, zero, zero),
+        *evaluate_with_bounds(layers.Dense(1, clip=(0.1, 0.7)), {"weight": np.ones((1, 1))}, zero),
+    ]
+    for tensor in fused:
+        assert 0 < abs(float(F(0.1)) - 0.1) <= tensor.error[0, 0]
 
 
 # Sums
@@ -244,8 +259,36 @@ def test_a_large_shift_swallows_small_terms(source: str):
     assert 57 < abs(total - value[0, 0]) <= bound[0, 0] < 74
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_an_addition_may_start_the_sum(first: bool):
+    """As above, with the large number from elsewhere: gamma(64 + 1 + 1) * 2**24 = 66."""
+    graph = Graph()
+    x, large = graph.input((64,), name="x"), graph.input((1,), name="large")
+    x = graph.dense(x, 1, bias=False, name="dense")
+    graph.output(graph.add(layers.Add(), *((large, x) if first else (x, large))))
+    weights = {"dense/weight": np.full((64, 1), 0.9, F)}
+    inputs = (np.ones((1, 64), F), np.full((1, 1), 2.0**24, F))
+    ((value, bound),) = interpret_with_bounds(graph, weights, inputs)
+    assert 57 < value[0, 0] - 2.0**24 <= bound[0, 0] < 67
+
+
+def test_a_large_square_swallows_small_ones():
+    """The same in local response norm: 64 squares of 0.9 beside 4096**2, to the power -1."""
+    layer = layers.LocalResponseNorm(129, alpha=2.0**-24, beta=1.0, bias=1e-6)  # log d is 0
+    x = np.full((1, 1, 1, 65), F(math.sqrt(0.9)))
+    x[..., 0] = 4096
+    total = F(0)
+    for value in x.ravel():
+        total = total + value * value
+    exact = Tensor(x.astype(np.float64), np.zeros(x.shape))
+    (tensor,) = evaluate_with_bounds(layer, {}, exact)
+    off = np.abs(x / (F(2.0**-24) * total + F(1e-6)) - tensor.value)
+    assert (off[..., 1:] > 50 * U * tensor.value[..., 1:]).all()
+    assert (off <= tensor.error).all()
+
+
 def test_negative_variance_costs_exactness():
-    """0.5 - 0.49999: rounding epsilon to float32 is off by 2**-26 in 1e-5."""
+    """0.5 - 0.4999: rounding epsilon to float32 is off by 2**-26 in 1e-4."""
     epsilon = 0.5 + 2.0**-26  # halfway between two float32
     variance = F([-0.4999])
     graph = Graph()

@@ -85,8 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=_positive, metavar="T", default=_dispatch.threads_or_default(None),
         help="threads of every call (default: %(default)s)")  # fmt: skip
     add("--batch", type=_positive, metavar="N", default=1, help="pictures in every call")
-    add("--repeats", type=_positive, metavar="K", default=30,
-        help="rounds of every measurement (default: %(default)s)")  # fmt: skip
+    add("--repeats", type=_positive, metavar="K",
+        help="rounds of every measurement (default: 30; with --model 10)")  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="write all times to this file as well")
     add("--model", choices=models.names(), metavar="NAME",
         help=f"one network, step by step, instead: {', '.join(models.names())}")  # fmt: skip
@@ -119,9 +119,8 @@ def _plan(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> Result
             wanted.json.open("a").close()  # creates the file, or leaves what it holds
         except OSError as error:
             parser.error(f"argument --json: cannot write {str(wanted.json)!r}: {error.strerror}")
-    return Results(
-        network, options, wanted.batch, threads, wanted.repeats, machine=machine.facts()
-    )
+    repeats = wanted.repeats or (10 if wanted.model else 30)
+    return Results(network, options, wanted.batch, threads, repeats, machine=machine.facts())
 
 
 def _positive(text: str) -> int:

@@ -77,9 +77,7 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
             Timed(block.separable * results.batch),
         )
         results.blocks.append(comparison)
-        recorder.record(
-            label, [(comparison.standard, standard), (comparison.separable, separable)]
-        )
+        recorder.record(label, [(comparison.standard, standard), (comparison.separable, separable)])
 
 
 def _functions(

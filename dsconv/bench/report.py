@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsconv._rendering import text_table
-from dsconv.bench.results import Comparison, Results, Speed
+from dsconv.bench.results import Comparison, Results, Speed, Step
+from dsconv.bench.table import plain, table
 
 
 def render(results: Results) -> str:
@@ -14,7 +14,12 @@ def render(results: Results) -> str:
     if any(item.measured for item in results.blocks + results.networks):
         parts += [_comparisons(results), _COMPARISON_NOTES]
     if results.whole and results.whole.seconds:
-        parts += [_steps(results, results.whole.speed), _by_kind(results), _STEP_NOTES]
+        parts += [
+            _steps(results, results.whole.speed),
+            _by_kind(results.steps, "kind of step"),
+            _by_kind(results.layers, "kind of layer"),
+            _STEP_NOTES,
+        ]
     if any(packing.layers for packing in results.packing):
         parts.append(_packing(results))
     if results.interrupted:
@@ -41,14 +46,13 @@ def _header(results: Results) -> str:
 # Blocks and whole networks, standard beside separable
 
 _SIDE = ("ms", "min", "GFLOP/s", "%peak")
-_GROUPS = (  # title, columns
+_COLUMNS = (  # title of the group, columns
     ("", ("#", "map -> N /stride")),
     ("mult-adds, M", ("std.", "sep.")),
     ("sep. / std.", ("pred.", "median", "min")),
     ("standard 3x3", _SIDE),
     ("depthwise + pointwise", _SIDE),
 )
-_TEXTS = 2  # columns to the left, the others to the right
 
 _COMPARISON_NOTES = """\
 std., sep.   standard 3x3 convolution; depthwise + pointwise in one pass; N is the number of filters
@@ -65,17 +69,15 @@ def _comparisons(results: Results) -> str:
     blocks, networks = (
         [item for item in items if item.measured] for items in (results.blocks, results.networks)
     )
-    parts = [[_comparison_row(item, results) for item in blocks], []]
+    ends = [_comparison_row(item, results) for item in networks]
     if blocks:
-        sides = [
-            Speed(*map(sum, zip(*speeds, strict=True)))
-            for speeds in zip(*((b.standard.speed, b.separable.speed) for b in blocks), strict=True)
-        ]
+        standard = _sum([item.standard.speed for item in blocks])
+        separable = _sum([item.separable.speed for item in blocks])
+        ratio = separable.mult_adds / standard.mult_adds
         what = f"sum of {len(blocks)} blocks"
-        ratio = sides[1].mult_adds / sides[0].mult_adds
-        parts[1].append(_row("", what, ratio, sides[0], sides[1], results))
-    parts[1] += [_comparison_row(item, results) for item in networks]
-    return _grouped_table([part for part in parts if part])
+        ends.insert(0, _row("", what, ratio, standard, separable, results))
+    rows = [_comparison_row(item, results) for item in blocks]
+    return table(_COLUMNS, [rows, ends], texts=2)
 
 
 def _comparison_row(item: Comparison, results: Results) -> list[str]:
@@ -98,82 +100,55 @@ def _row(
     ]
 
 
-def _grouped_table(parts: Sequence[Sequence[Sequence[str]]]) -> str:
-    """Columns in the groups of `_GROUPS`, with a rule above each part of the rows."""
-    columns = [column for _, group in _GROUPS for column in group]
-    rows = [columns, *(row for part in parts for row in part)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    groups: list[tuple[str, slice]] = []
-    for title, group in _GROUPS:
-        start = groups[-1][1].stop if groups else 0
-        groups.append((title, slice(start, start + len(group))))
-
-    def line(cells: Sequence[str]) -> str:
-        texts = [
-            cell.ljust(width) if i < _TEXTS else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return "  ".join(" ".join(texts[at]) for _, at in groups).rstrip()
-
-    titles = [title.center(sum(widths[at]) + len(widths[at]) - 1) for title, at in groups]
-    rule = "-" * len(line(columns))
-    lines = ["  ".join(titles).rstrip(), line(columns)]
-    for part in parts:
-        lines += [rule, *map(line, part)]
-    return "\n".join(lines)
-
-
 # One network, step by step
 
 _STEP_NOTES = """\
-mult-adds    of one call with the whole batch; each is two operations in GFLOP/s
-ms, min      milliseconds, median and minimum
-GFLOP/s      2 * mult-adds / median time
-%peak        GFLOP/s in per cent of the FMA peak of all threads
-%time        of the sum of the steps' medians; a step that fuses several layers has one time"""
+mult-adds     of one call with the whole batch; each is two operations in GFLOP/s
+ms, min       milliseconds, median and minimum
+GFLOP/s       2 * mult-adds / median time
+%peak         GFLOP/s in per cent of the FMA peak of all threads
+%time         of the sum of the steps' medians
+whole call    model(x) without the clock between its steps, in turn with the runs that have it
+kind of step  as the network runs: a step that fuses several layers has one time
+kind of layer the same run with every convolution as a step of its own, as tables of costs count"""
 
 
 def _steps(results: Results, whole: Speed) -> str:
     """A row for each step, their sum, and the whole call."""
     speeds = [step.speed for step in results.steps]
-    total = sum(speed.median for speed in speeds)
+    total = _sum(speeds)
+
+    def row(name: str, kind: str, speed: Speed) -> list[str]:
+        share = _percent(speed.median, total.median)
+        return [name, kind, _millions(speed.mult_adds), *_speed(speed, results), share]
+
     rows = [
-        [
-            step.name,
-            step.kind,
-            _millions(speed.mult_adds),
-            *_speed(speed, results),
-            _percent(speed.median, total),
-        ]
-        for step, speed in zip(results.steps, speeds, strict=True)
+        row(step.name, step.kind, speed) for step, speed in zip(results.steps, speeds, strict=True)
     ]
-    ends = {"sum of the steps": Speed(*map(sum, zip(*speeds, strict=True))), "whole call": whole}
-    for name, speed in ends.items():
-        cells = [_millions(speed.mult_adds), *_speed(speed, results)]
-        rows.append([name, "", *cells, _percent(speed.median, total)])
-    header = ("step", "kind", "mult-adds, M", *_SIDE, "%time")
-    return text_table(header, rows, right=range(2, len(header)))
+    ends = [row("sum of the steps", "", total), row("whole call", "", whole)]
+    return plain(("step", "kind", "mult-adds, M", *_SIDE, "%time"), rows, ends, texts=2)
 
 
-def _by_kind(results: Results) -> str:
-    """The steps by kind with their time; then the layers by kind as they are counted, unfused."""
-    kinds: dict[str, list[float]] = {}
-    for step in results.steps:
-        values = (1, step.mult_adds, step.parameters, step.speed.median)
-        kinds[step.kind] = [a + b for a, b in zip(kinds.get(step.kind, [0] * 4), values, strict=True)]
-    sums = [sum(column) for column in zip(*kinds.values(), strict=True)]
+def _by_kind(steps: Sequence[Step], what: str) -> str:
+    """Steps of each kind together, those with the most mult-adds first (MobileNetV1, table 2)."""
+    kinds: dict[str, list[Step]] = {}
+    for step in steps:
+        kinds.setdefault(step.kind, []).append(step)
+    values = {
+        kind: (
+            sum(step.mult_adds for step in same),
+            sum(step.parameters for step in same),
+            sum(step.speed.median for step in same),
+        )
+        for kind, same in kinds.items()
+    }
+    totals = [sum(column) for column in zip(*values.values(), strict=True)]
     rows = [
-        [kind, f"{values[0]:.0f}", *map(_percent, values[1:], sums[1:])]
-        for kind, values in sorted(kinds.items(), key=lambda item: -item[1][3])
-    ]
-    header = ("kind of step", "steps", "% mult-adds", "% parameters", "% time")
-    measured = text_table(header, rows, right=range(1, 5))
-    totals = [sum(column) for column in zip(*results.by_kind.values(), strict=True)]
-    rows = [[kind, *map(_percent, values, totals)] for kind, values in results.by_kind.items()]
-    counted = text_table(
-        ("kind of layer (before fusion)", "% mult-adds", "% parameters"), rows, right=(1, 2)
-    )
-    return f"{measured}\n\n{counted}"
+        [kind, str(len(kinds[kind])), *map(_percent, values[kind], totals),
+         f"{1e3 * values[kind][2]:.3f}"]
+        for kind in sorted(kinds, key=lambda kind: values[kind], reverse=True)
+    ]  # fmt: skip
+    return plain((what, "number", "% mult-adds", "% parameters", "% time", "ms"), rows)
 
 
 # Parts of all tables
@@ -185,8 +160,12 @@ def _packing(results: Results) -> str:
         for item in results.packing
         if item.layers
     ]
-    header = ("packing, once, outside of the times above", "layers", "weights, M", "ms")
-    return text_table(header, rows, right=(1, 2, 3))
+    return plain(("packing, once, outside of the times above", "layers", "weights, M", "ms"), rows)
+
+
+def _sum(speeds: Sequence[Speed]) -> Speed:
+    """The sums of the mult-adds, of the medians and of the minima."""
+    return Speed(*map(sum, zip(*speeds, strict=True)))
 
 
 def _speed(speed: Speed, results: Results) -> list[str]:
@@ -198,7 +177,7 @@ def _speed(speed: Speed, results: Results) -> list[str]:
 
 
 def _millions(count: int) -> str:
-    return f"{count / 1e6:.1f}" if count else ""
+    return f"{count / 1e6:.{1 if count >= 1e5 else 3}f}" if count else ""
 
 
 def _percent(part: float, whole: float) -> str:

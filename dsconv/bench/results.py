@@ -100,10 +100,10 @@ class Results:
     blocks, networks : list of Comparison
         MobileNetV1's blocks, and the whole network.
     packing : list of Packing
-    steps, whole
-        Of one network alone: its compiled steps in their order, and the whole call.
-    by_kind : dict
-        Mult-adds (of the whole batch) and weights of that network by kind of layer.
+    steps, layers : list of Step
+        Of one network alone, in their order: as it runs, and with no convolutions fused.
+    whole : Timed or None
+        Whole calls of that network.
     interrupted : bool
         Whether the run was stopped before its end.
     """
@@ -120,8 +120,8 @@ class Results:
     networks: list[Comparison] = field(default_factory=list)
     packing: list[Packing] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    layers: list[Step] = field(default_factory=list)
     whole: Timed | None = None
-    by_kind: dict[str, tuple[int, int]] = field(default_factory=dict)
     interrupted: bool = False
 
     def percent_of_peak(self, speed: Speed) -> float:
@@ -152,8 +152,8 @@ class Results:
             item.separable = _of(Timed, item.separable)
         results.packing = [_of(Packing, item) for item in results.packing]
         results.steps = [_of(Step, item) for item in results.steps]
+        results.layers = [_of(Step, item) for item in results.layers]
         results.whole = results.whole and _of(Timed, results.whole)
-        results.by_kind = {kind: (a, b) for kind, (a, b) in results.by_kind.items()}
         return results
 
 

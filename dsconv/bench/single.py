@@ -3,50 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsconv import models
 from dsconv.bench.networks import compiled, pictures
 from dsconv.bench.recorder import Recorder
 from dsconv.bench.results import Step, Timed
+from dsconv.bench.timing import rounds
+
+if TYPE_CHECKING:
+    from dsconv.compiler import Model
+    from dsconv.graph import Graph
 
 
 def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
-    """Measure every step of `results.network` and its whole call."""
+    """Measure whole calls of `results.network`, its steps, and its layers unfused, in turn.
+
+    Raises
+    ------
+    MemoryError
+        Where a profile does not take so large a batch.
+    """
     results = recorder.results
     graph = models.get(results.network, **options)
-    cost = graph.cost()
-    results.by_kind = {
-        kind: (part.mult_adds * results.batch, part.weights)
-        for kind, part in cost.by_kind().items()
-        if part.weights
-    }
     recorder.progress(f"{results.network}: compiling")
-    model = compiled(graph, results)
+    model, layers = compiled(graph, results), unfused(graph, results.threads)
     x = pictures(graph, results.batch)
-    model(x)  # warms up
-    results.whole = Timed(cost.mult_adds * results.batch)
-    for number in range(1, results.repeats + 1):
-        recorder.progress(f"{results.network}, round {number} of {results.repeats}")
-        steps, seconds = profile_once(model, x)
-        for step, more in zip(results.steps, steps, strict=bool(results.steps)):
-            step.seconds += more.seconds
-        results.steps = results.steps or steps
+    try:  # warms up; these times are not kept
+        results.steps, results.layers = profile(model, x), profile(layers, x)
+    except ValueError as error:
+        raise MemoryError(str(error)) from None
+    for step in results.steps + results.layers:
+        step.seconds.clear()
+    results.whole = Timed(graph.cost().mult_adds * results.batch)
+    for number, (seconds,) in enumerate(rounds([lambda: model(x)], results.repeats), start=1):
+        again = profile(model, x) + profile(layers, x)
         results.whole.seconds.append(seconds)
+        for step, once in zip(results.steps + results.layers, again, strict=True):
+            step.seconds += once.seconds
         recorder.sample_peak()
+        recorder.progress(f"{results.network}, round {number} of {results.repeats}")
 
 
-def profile_once(model: Any, x: Any) -> tuple[list[Step], float]:
-    """One round of `model.profile`: its steps, and the seconds of the whole call."""
-    profile = model.profile(x, repeats=1)
-    steps = [
+def profile(model: Model, x: Any) -> list[Step]:
+    """The steps of one run of `model`, whose own counts are those of one image."""
+    return [
         Step(
             name=step.name,
             kind=step.kind,
-            mult_adds=step.mult_adds,
+            mult_adds=step.mult_adds * len(x),
             parameters=step.parameters,
             seconds=list(step.times),
         )
-        for step in profile.steps
+        for step in model.profile(x, repeats=1).steps
     ]
-    return steps, min(profile.total)
+
+
+def unfused(graph: Graph, threads: int) -> Model:
+    """A model whose every convolution is a step of its own, with batch norm and clip folded in."""
+    from dsconv.compiler.lowering import lower
+    from dsconv.compiler.model import Model
+    from dsconv.compiler.parameters import Parameters
+    from dsconv.compiler.passes import fold_batch_norm, fuse_clip, merge, wrap_weighted
+
+    weights = Parameters(graph, graph.init_weights(0))
+    layers = wrap_weighted(graph)
+    for rule in (fold_batch_norm, fuse_clip):
+        layers = merge(layers, rule)
+    return Model(graph.name, lower(layers, weights), threads)

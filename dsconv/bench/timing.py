@@ -38,9 +38,7 @@ def rounds(
     """
     calls = [calls_for(function, least) for function in functions]
     for _ in range(repeats):
-        yield tuple(
-            seconds(function, n) / n for function, n in zip(functions, calls, strict=True)
-        )
+        yield tuple(seconds(function, n) / n for function, n in zip(functions, calls, strict=True))
 
 
 def calls_for(function: Function, least: float = LEAST) -> int:

@@ -66,9 +66,9 @@ class Fused(Layer):
         chain = zip(self.stages, self.shapes(shapes), strict=False)
         return sum(_size(stage.layer.parameters([shape])["weight"]) for stage, shape in chain)
 
-    def with_last(self, **changes: object) -> Fused:
-        """A copy whose last stage's layer has other attributes."""
-        last = replace(self.last, layer=replace(self.last.layer, **changes))
+    def with_clip(self, clip: tuple[float, float] | None) -> Fused:
+        """A copy that clips its result."""
+        last = replace(self.last, layer=replace(self.last.layer, clip=clip))
         return Fused((*self.stages[:-1], last), self.residual)
 
 

@@ -118,7 +118,12 @@ class Layout:
                     self._buffers[name] = shared
 
     def _overwritten(
-        self, layer: object, inputs: tuple[str, ...], name: str, index: int, last_use: dict[str, int]
+        self,
+        layer: object,
+        inputs: tuple[str, ...],
+        name: str,
+        index: int,
+        last_use: dict[str, int],
     ) -> Buffer | None:
         """The buffer that an elementwise layer may write into: its first input, used last here."""
         if not isinstance(layer, IN_PLACE):

@@ -105,9 +105,7 @@ class _Emitter:
 
     def step(self, op: str, **fields: Any) -> Any:
         """A step from the first input (and the second, if any) to the first output."""
-        geometry = _steps.geometry(
-            as_map(self.shapes[0]), as_map(self.output_shapes[0]), **fields
-        )
+        geometry = _steps.geometry(as_map(self.shapes[0]), as_map(self.output_shapes[0]), **fields)
         residual = self.inputs[1] if len(self.inputs) > 1 else None
         return self.kernels.Step(op, geometry, self.inputs[0], self.outputs[0], residual)
 
@@ -134,7 +132,14 @@ def _fused(emit: _Emitter) -> list[Any]:
             data = emit.stage(last, "depthwise")
             return [
                 _steps.depthwise(
-                    emit.kernels, as_map(chain[0]), place, last.layer.multiplier, *data, bounds, x, y
+                    emit.kernels,
+                    as_map(chain[0]),
+                    place,
+                    last.layer.multiplier,
+                    *data,
+                    bounds,
+                    x,
+                    y,
                 )
             ]
         if isinstance(last.layer, layers.Dense):
@@ -157,16 +162,37 @@ def _fused(emit: _Emitter) -> list[Any]:
     if len(layer.stages) == 2:
         return [
             _steps.separable(
-                emit.kernels, as_map(chain[0]), place, depthwise.multiplier, channels,
-                *weights, *projection, middle, bounds, x, y, residual,
+                emit.kernels,
+                as_map(chain[0]),
+                place,
+                depthwise.multiplier,
+                channels,
+                *weights,
+                *projection,
+                middle,
+                bounds,
+                x,
+                y,
+                residual,
             )  # fmt: skip
         ]
     expand = layer.stages[0]
     return [
         _steps.inverted_residual(
-            emit.kernels, as_map(chain[0]), place, chain[1][2], channels,
-            *emit.stage(expand, "conv2d"), *weights, *projection,
-            _bounds(expand.layer.clip), middle, bounds, x, y, residual,
+            emit.kernels,
+            as_map(chain[0]),
+            place,
+            chain[1][2],
+            channels,
+            *emit.stage(expand, "conv2d"),
+            *weights,
+            *projection,
+            _bounds(expand.layer.clip),
+            middle,
+            bounds,
+            x,
+            y,
+            residual,
         )  # fmt: skip
     ]
 
@@ -243,13 +269,18 @@ def _copy(
     if fill and len(sizes) > 1:  # the first axis is shared among threads, the last is a run
         middle = (1,) * fill, (0,) * fill
         sizes, strides, to = (
-            (*axes[:1], *middle[i], *axes[1:])
-            for axes, i in ((sizes, 0), (strides, 1), (to, 1))
+            (*axes[:1], *middle[i], *axes[1:]) for axes, i in ((sizes, 0), (strides, 1), (to, 1))
         )
     elif fill:
-        sizes, strides, to = (1,) * 4 + tuple(sizes), (0,) * 4 + tuple(strides), (0,) * 4 + tuple(to)
+        sizes, strides, to = (
+            (1,) * 4 + tuple(sizes),
+            (0,) * 4 + tuple(strides),
+            (0,) * 4 + tuple(to),
+        )
     layout = tuple(sizes), tuple(strides), tuple(to), shift, to_shift
-    return kernels.Step("copy", _steps.geometry((1, 1, size), (1, 1, out_size)), x, y, None, None, layout)
+    return kernels.Step(
+        "copy", _steps.geometry((1, 1, size), (1, 1, out_size)), x, y, None, None, layout
+    )
 
 
 def _joined(emit: _Emitter, whole: Shape, parts: Sequence[Shape], split: bool) -> list[Any]:
@@ -280,7 +311,11 @@ def _split(emit: _Emitter) -> list[Any]:
 
 
 def _move(
-    emit: _Emitter, sizes: Sequence[int], strides: Sequence[int], to: Sequence[int], to_shift: int = 0
+    emit: _Emitter,
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    to: Sequence[int],
+    to_shift: int = 0,
 ) -> Any:
     totals = math.prod(emit.shapes[0]), math.prod(emit.output_shapes[0])
     return _copy(
@@ -292,9 +327,7 @@ def _channel_shuffle(emit: _Emitter) -> list[Any]:
     height, width, channels = emit.shapes[0]
     groups = vars(emit.layer)["groups"]
     each = channels // groups
-    return [
-        _move(emit, (height * width, each, groups), (channels, 1, each), (channels, groups, 1))
-    ]
+    return [_move(emit, (height * width, each, groups), (channels, 1, each), (channels, groups, 1))]
 
 
 def _space_to_depth(emit: _Emitter) -> list[Any]:

@@ -137,7 +137,7 @@ class Model:
             x = (x,)
         if len(x) != len(names):
             raise ValueError(f"x must hold {len(names)} inputs {names}, got {len(x)}")
-        arrays = []
+        arrays: list[np.ndarray] = []
         for (name, shape), given in zip(self.inputs.items(), x, strict=True):
             array = float32(given, f"input {name!r}")
             if array.shape == shape:

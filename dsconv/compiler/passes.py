@@ -53,7 +53,7 @@ def fuse_clip(producer: Node, node: Node, index: int) -> Merged | None:
     if not isinstance(clip, Clip):
         return None
     if isinstance(layer, Fused) and layer.last.layer.clip is None:
-        return layer.with_last(clip=(clip.low, clip.high)), producer.inputs
+        return layer.with_clip((clip.low, clip.high)), producer.inputs
     if isinstance(layer, Add) and layer.clip is None:
         return replace(layer, clip=(clip.low, clip.high)), producer.inputs
     return None
@@ -69,7 +69,7 @@ def fuse_addition(producer: Node, node: Node, index: int) -> Merged | None:
         return None
     if last.groups > 1:  # some of these run on the depthwise kernel, which adds nothing
         return None
-    fused = Fused(layer.stages, residual=True).with_last(clip=add.clip)
+    fused = Fused(layer.stages, residual=True).with_clip(add.clip)
     return fused, (*producer.inputs, node.inputs[1 - index])
 
 

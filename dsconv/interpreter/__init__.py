@@ -66,9 +66,13 @@ def interpret_with_bounds(
 
         sum |w| e + gamma(T + 1) (sum |w| (|x| + e) + |b|),  gamma(n) = n u / (1 - n u),  u = 2**-24
 
-    (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); `dsconv.interpreter.bounds`
+    (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). The module `bounds`
     derives this and the rule of every other layer. A float64 input counts as rounded to float32
     first. Values must be finite and within the range of float32 throughout.
+
+    Each layer multiplies the worst case by sum |w|, while real errors mostly cancel: the bound is
+    sharp for a layer, useful for some ten, and says nothing about the end of a whole MobileNet.
+    Compare deep networks block by block, each from an input of its own.
 
     Parameters, errors: those of `interpret`.
 

@@ -14,10 +14,9 @@ The first part is `carried`, the sum in brackets is `magnitude`, and T + 1 is `r
 
 **Batch norm**, y = s (x - mean) + beta with s = gamma / sqrt(variance + epsilon). Behind a
 convolution it may be folded: w s and (b - mean) s + beta are rounded to float32 first, and the
-new bias takes part in all T additions. Carried and magnitude of the convolution, a batch norm of
-it has
+new bias takes part in all T additions. So the parts of the convolution's bound become
 
-    carried |s| carried,  magnitude |s| (magnitude + |mean|) + |beta|,  roundings + 8:
+    |s| carried,  |s| (magnitude + |mean|) + |beta|,  roundings + 8:
 
 s takes five (epsilon, +, sqrt, /, the product), (b - mean) s + beta two more and its sum with the
 terms one, folded or not. That bounds both evaluations, since |y| of the convolution is at most
@@ -92,9 +91,8 @@ def evaluate_with_bounds(layer: Layer, weights: Weights, *inputs: Tensor) -> tup
         errors = evaluate(layer, weights, *(x.error for x in inputs))
         return tuple(map(Tensor, values, errors))
     bound = _BOUNDS[type(layer)](layer, weights, values[0], *inputs)
-    if isinstance(bound, Sum):
-        return (Tensor(values[0], bound.error, bound),)
-    return (Tensor(values[0], bound),)
+    both = (bound.error, bound) if isinstance(bound, Sum) else (bound,)
+    return (Tensor(values[0], *both),)
 
 
 def gamma(n: int) -> float:
@@ -135,11 +133,8 @@ def _batch_norm(layer: layers.BatchNorm, weights: Weights, y: Array, x: Tensor) 
 def _add(layer: layers.Add, weights: Weights, y: Array, a: Tensor, b: Tensor) -> Array:
     """Both sums as one; what follows takes the result as it is."""
     left, right = _terms(a), _terms(b)
-    total = Sum(
-        left.carried + right.carried,
-        left.magnitude + right.magnitude,
-        left.roundings + right.roundings + 1,
-    )
+    roundings = left.roundings + right.roundings + 1
+    total = Sum(left.carried + right.carried, left.magnitude + right.magnitude, roundings)
     return total.error if layer.clip is None else total.error + _constants(*layer.clip)
 
 
@@ -183,7 +178,8 @@ def _clip(layer: layers.Clip, weights: Weights, y: Array, x: Tensor) -> Array:
 
 def _inside(x: Array, error: Array, low: float, high: float) -> Array:
     """The error of a clipped x: none where x is beyond a limit by more than its error."""
-    return np.where((x + error <= low) | (x - error >= high), 0.0, error)
+    outside = (x + error <= low) | (x - error >= high)
+    return np.where(outside, 0.0, np.minimum(error, high - low if low < high else 0.0))
 
 
 def _constants(*numbers: float) -> float:
@@ -202,7 +198,7 @@ def _leaky_relu(layer: layers.LeakyReLU, weights: Weights, y: Array, x: Tensor) 
 
 def _hard_sigmoid(layer: Layer, weights: Weights, y: Array, x: Tensor) -> Array:
     """A clipped sum of Lipschitz constant 1/6, as relu6(x + 3) / 6 or clip(x / 6 + 1/2, 0, 1)."""
-    error = _inside(x.value, x.error + rounded(3, x.largest + 3), -3.0, 3.0) / 6
+    error = _inside(x.value, x.error + rounded(3, x.largest + 3), -3, 3) / 6
     return error + rounded(2, y + error)
 
 

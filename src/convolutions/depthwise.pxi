@@ -28,20 +28,24 @@ cdef inline void copy_row(
     # x: (W, C) -> row: (left + W, BLOCK), behind the zeros that are there already
     cdef Py_ssize_t p, k
     row += g.left * BLOCK
-    if g.multiplier == 1 and count == BLOCK:
-        x += first
-        for p in range(g.w):
-            prefetch(x + g.w * g.c)
-            vec_store(row, vec_load(x))
-            vec_store(row + LANES, vec_load(x + LANES))
-            row += BLOCK
-            x += g.c
-    else:
+    if g.multiplier > 1:
         for p in range(g.w):
             for k in range(count):
-                row[k] = x[(first + k) // g.multiplier]
-            row += BLOCK
+                row[p * BLOCK + k] = x[(first + k) // g.multiplier]
             x += g.c
+        return
+    x += first
+    for p in range(g.w):
+        prefetch(x + g.w * g.c)
+        if count == BLOCK:
+            vec_store(row, vec_load(x))
+            vec_store(row + LANES, vec_load(x + LANES))
+        elif count == LANES:
+            vec_store(row, vec_load(x))
+        else:
+            memcpy(row, x, 4 * count)
+        row += BLOCK
+        x += g.c
 
 
 cdef void depthwise_rows(
