@@ -7,10 +7,10 @@ Public arguments such as ``stride=2`` or ``padding="same"`` become plain numbers
 from __future__ import annotations
 
 import operator
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
-Pair = Union[int, tuple[int, int]]
-Padding = Union[str, int, tuple[int, int], tuple[tuple[int, int], tuple[int, int]]]
+Pair = int | tuple[int, int]
+Padding = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 
 
 class Window(NamedTuple):

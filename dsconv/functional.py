@@ -9,7 +9,7 @@ threads, batch size or tiles.
 from __future__ import annotations
 
 import math
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +30,8 @@ __all__ = [
     "softmax",
 ]
 
-Activation = Union[None, str, tuple[float, float]]
-Weight = Union[np.ndarray, PackedWeight]
+Activation = None | str | tuple[float, float]
+Weight = np.ndarray | PackedWeight
 
 _ACTIVATIONS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from dsconv.functional import softmax
 from dsconv.weights import open_weights
 from dsconv.weights.families import recognise
 
-Picture = Union[str, os.PathLike, np.ndarray]  # a file, or uint8 (H, W, 3)
+Picture = str | os.PathLike | np.ndarray  # a file, or uint8 (H, W, 3)
 
 
 class Prediction(NamedTuple):

@@ -8,6 +8,8 @@ The widths depend on the instruction set, so a packed weight belongs to one kern
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -49,7 +51,13 @@ class PackedWeight:
         return f"PackedWeight(kind={self.kind!r}, shape={self.shape}, isa={self.isa!r})"
 
 
-def pack(weight: Any, kind: str, *, groups: int = 1) -> PackedWeight:
+def pack(
+    weight: Any,
+    kind: str,
+    *,
+    groups: int = 1,
+    empty: Callable[[int], np.ndarray] | None = None,
+) -> PackedWeight:
     """Pack a weight array for the kernels in use.
 
     Parameters
@@ -60,6 +68,9 @@ def pack(weight: Any, kind: str, *, groups: int = 1) -> PackedWeight:
     kind : {"conv2d", "depthwise", "pointwise", "dense"}
     groups : int
         Groups of the convolution, for "conv2d" alone.
+    empty : callable, optional
+        Gives the memory: an uninitialised float32 vector of as many elements as it is asked for,
+        aligned to a cache line, e.g. a `Block` for all weights of a network.
 
     Returns
     -------
@@ -85,14 +96,14 @@ def pack(weight: Any, kind: str, *, groups: int = 1) -> PackedWeight:
         raise ValueError(f'groups must be 1 for kind {kind!r}; only "conv2d" has groups')
     if weight.shape[-1] % groups:
         raise ValueError(f"groups must divide the output channels {weight.shape[-1]}, got {groups}")
-    kernels = _dispatch.kernels
+    data = (empty or aligned_empty)(packed_floats(weight.shape, kind, groups))
     if kind == "depthwise":
-        data = pack_depthwise(weight, kernels)
-    elif groups > 1 and weight.shape[2] == 1:  # one input channel per group runs as depthwise
+        pack_depthwise(weight, data, _dispatch.kernels)
+    elif _runs_as_depthwise(weight.shape, groups):
         channels = (groups, weight.shape[3] // groups)
-        data = pack_depthwise(weight.reshape(*weight.shape[:2], *channels), kernels)
+        pack_depthwise(weight.reshape(*weight.shape[:2], *channels), data, _dispatch.kernels)
     else:
-        data = pack_panels(weight.reshape(-1, weight.shape[-1]), groups, kernels)
+        pack_panels(weight.reshape(-1, weight.shape[-1]), groups, data, _dispatch.kernels)
     return PackedWeight(kind, weight.shape, groups, _dispatch.isa, data)
 
 
@@ -100,7 +111,7 @@ def unpack(packed: PackedWeight) -> np.ndarray:
     """The array that was packed, in its shape and order."""
     kernels = _dispatch.kernel_module(packed.isa)
     columns = packed.shape[-1]
-    if packed.kind == "depthwise" or (packed.groups > 1 and packed.shape[2] == 1):
+    if packed.kind == "depthwise" or _runs_as_depthwise(packed.shape, packed.groups):
         taps = packed.shape[0] * packed.shape[1]
         blocks = packed.data.reshape(-1, taps, kernels.block).transpose(1, 0, 2)
         channels = int(np.prod(packed.shape[2:]))
@@ -131,21 +142,54 @@ def float32(array: Any, name: str) -> np.ndarray:
     return array
 
 
-def aligned_empty(floats: int) -> np.ndarray:
-    """An uninitialised float32 vector that begins at a cache line."""
-    raw = np.empty(floats + 16, np.float32)
-    start = -raw.ctypes.data % 64 // 4
+def aligned_empty(floats: int, alignment: int = 64) -> np.ndarray:
+    """An uninitialised float32 vector that begins at a multiple of `alignment` bytes."""
+    raw = np.empty(floats + alignment // 4, np.float32)
+    start = -raw.ctypes.data % alignment // 4
     return raw[start : start + floats]
 
 
-def pack_panels(weight: np.ndarray, groups: int, kernels: ModuleType) -> np.ndarray:
+class Block:
+    """One stretch of memory that hands out vectors: `empty` for all weights of a network.
+
+    numpy asks for huge pages from 4 MB on, and weights side by side on them cost fewer TLB misses.
+    """
+
+    def __init__(self, floats: int) -> None:
+        self._memory = aligned_empty(floats, 2 << 20 if floats >= 1 << 20 else 64)
+        self._taken = 0
+
+    def __call__(self, floats: int) -> np.ndarray:
+        start = self._taken
+        self._taken += -(-floats // 16) * 16
+        return self._memory[start : start + floats]
+
+
+def packed_floats(shape: tuple[int, ...], kind: str, groups: int = 1) -> int:
+    """Size of a packed weight: output channels filled up to whole vecs, or depthwise blocks."""
+    kernels = _dispatch.kernels
+    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
+        return shape[0] * shape[1] * round_up(math.prod(shape[2:]), kernels.block)
+    return groups * math.prod(shape[:-1]) * round_up(shape[-1] // groups, kernels.lanes)
+
+
+def round_up(number: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return -(-number // step) * step
+
+
+def _runs_as_depthwise(shape: tuple[int, ...], groups: int) -> bool:
+    """Whether a grouped convolution has one input channel for each group."""
+    return groups > 1 and shape[2] == 1
+
+
+def pack_panels(weight: np.ndarray, groups: int, data: np.ndarray, kernels: ModuleType) -> None:
     """Panels of `block` columns, the last one as narrow as whole vecs allow, group after group."""
     # weight: (K, N) -> (groups, [panels][K][block], [K][rest])
     depth, columns = weight.shape
     columns //= groups
-    block, lanes = kernels.block, kernels.lanes
-    padded = -(-columns // lanes) * lanes
-    data = aligned_empty(groups * depth * padded)
+    block = kernels.block
+    padded = round_up(columns, kernels.lanes)
     for group in range(groups):
         part = weight[:, group * columns : (group + 1) * columns]
         out = data[group * depth * padded : (group + 1) * depth * padded]
@@ -157,30 +201,26 @@ def pack_panels(weight: np.ndarray, groups: int, kernels: ModuleType) -> np.ndar
             rest = out[depth * whole :].reshape(depth, padded - whole)
             rest[:, columns - whole :] = 0
             rest[:, : columns - whole] = part[:, whole:]
-    return data
 
 
-def pack_depthwise(weight: np.ndarray, kernels: ModuleType) -> np.ndarray:
+def pack_depthwise(weight: np.ndarray, data: np.ndarray, kernels: ModuleType) -> None:
     """Blocks of output channels c * multiplier + m, zero-filled: [blocks][KH * KW][block]."""
     # weight: (KH, KW, C, M) -> (KH * KW, C * M) -> (blocks, KH * KW, block)
     taps = weight.shape[0] * weight.shape[1]
     weight = weight.reshape(taps, -1)
     channels, block = weight.shape[1], kernels.block
-    blocks = -(-channels // block)
-    data = aligned_empty(blocks * taps * block)
-    out = data.reshape(blocks, taps, block)
+    out = data.reshape(-1, taps, block)
     whole = channels // block
     out[:whole] = weight[:, : whole * block].reshape(taps, whole, block).transpose(1, 0, 2)
-    if whole < blocks:
+    if whole < len(out):
         out[whole] = 0
         out[whole, :, : channels - whole * block] = weight[:, whole * block :]
-    return data
 
 
 def pack_bias(bias: np.ndarray | None, channels: int, groups: int, width: int) -> np.ndarray:
     """A bias per output channel, each group filled with zeros to a multiple of `width`."""
     # bias: (N,) -> (groups, padded)
-    padded = -(-(channels // groups) // width) * width
+    padded = round_up(channels // groups, width)
     data = np.zeros((groups, padded), np.float32)
     if bias is not None:
         data[:, : channels // groups] = bias.reshape(groups, -1)

@@ -32,19 +32,15 @@ cdef Memory borrow(size_t floats):
     for i, memory in enumerate(idle_memory):
         if memory.floats >= floats:
             return idle_memory.pop(i)
+    if idle_memory:
+        idle_memory.pop(0)          # too small: make room for the new one
     return Memory(max(floats, 1 << 18))
 
 
 cdef give_back(Memory memory):
-    """Keep the four largest idle blocks."""
-    idle_memory.append(memory)
-    if len(idle_memory) > 4:
-        idle_memory.sort(key=memory_floats)
-        idle_memory.pop(0)
-
-
-def memory_floats(Memory memory):
-    return memory.floats
+    """Keep up to four idle blocks of at most 128 MB each; larger ones go back to the system."""
+    if memory.floats <= 32 << 20 and len(idle_memory) < 4:
+        idle_memory.append(memory)
 
 
 cdef const float* floats_of(object array, bint writable=False) except? NULL:

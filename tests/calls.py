@@ -19,6 +19,15 @@ from dsconv import functional
 
 INF = math.inf
 
+# Which arguments can be packed, and as what.
+KINDS = {
+    "conv2d": {"weight": "conv2d"},
+    "depthwise_conv2d": {"weight": "depthwise"},
+    "pointwise_conv2d": {"weight": "pointwise"},
+    "separable_conv2d": {"depthwise_weight": "depthwise", "pointwise_weight": "pointwise"},
+    "dense": {"weight": "dense"},
+}
+
 
 class Call(NamedTuple):
     """One call of an operation, all arguments by name."""

@@ -18,7 +18,6 @@ from dsconv.layers import Add
 Shape = tuple[int, ...]
 WIDTHS = [1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 24, 33]  # channels, around whole vecs and blocks of them
 CLIPS = [(0.0, math.inf), (0.0, 6.0), (-0.5, 0.7), (-math.inf, 0.25), (-1.0, math.inf)]
-LARGEST = 4096  # values in a tensor that may still grow
 
 
 class RandomGraph(NamedTuple):
@@ -36,7 +35,7 @@ class RandomGraph(NamedTuple):
 def random_graphs(draw: Any, blocks: int = 4, images: int = 3) -> RandomGraph:
     """A graph of up to `blocks` blocks."""
     grower = _Grower(draw)
-    for _ in range(draw(st.integers(1, blocks))):
+    for _ in range(draw(st.integers(2, blocks))):
         grower.grow()
     grower.choose_outputs()
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))

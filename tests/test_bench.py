@@ -1,18 +1,15 @@
-"""`python -m dsconv.bench`: arguments, tables from made-up times, JSON, tiny runs, Ctrl-C."""
+"""`python -m dsconv.bench`: timing, arguments, tiny runs, Ctrl-C."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import math
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import dsconv
 from dsconv import _dispatch, models
@@ -21,178 +18,10 @@ from dsconv.bench.__main__ import INTERRUPTED, ProgressLine, main
 from dsconv.bench.blocks import blocks
 from dsconv.bench.peak import Peak
 from dsconv.bench.report import render
-from dsconv.bench.results import Comparison, Packing, Results, Step, Timed
-from dsconv.bench.table import plain, table
+from dsconv.bench.results import Results
 from dsconv.bench.timing import calls_for, rounds
 
 TINY = ["--alpha", "0.25", "--resolution", "32", "--repeats", "1", "--threads", "1"]
-
-
-def made_up() -> Results:
-    """Two blocks and the network with easy numbers: 100 GFLOP/s x 2 threads."""
-    return Results(
-        "mobilenet_v1",
-        {"alpha": 1.0, "resolution": 224},
-        batch=1,
-        threads=2,
-        repeats=3,
-        machine={"machine": "abacus"},
-        peak=100.0,
-        peak_samples=7,
-        blocks=[
-            Comparison(
-                "1",
-                "8x8x4 -> 2 /1",
-                0.611,
-                Timed(1_000_000_000, [0.020, 0.010, 0.016]),
-                Timed(200_000_000, [0.004, 0.004, 0.003]),
-            ),
-            Comparison("2", "4x4x2 -> 2 /2", 0.611, Timed(10**9, [0.02]), Timed(10**8, [0.002])),
-            Comparison("3", "2x2x2 -> 2 /1", 0.611, Timed(10**9), Timed(10**8)),
-        ],
-        networks=[Comparison("", "whole", 0.5, Timed(10**9, [0.04]), Timed(5 * 10**8, [0.01]))],
-        packing=[Packing("conv2d", 2, 28_300_000, 0.0605), Packing("depthwise")],
-    )
-
-
-def made_up_model() -> Results:
-    steps = [
-        Step(name="a", kind="conv 1x1", mult_adds=3 * 10**8, parameters=30, seconds=[0.006, 0.008]),
-        Step(name="b", kind="pool", mult_adds=0, parameters=0, seconds=[0.001]),
-        Step(name="c", kind="conv 1x1", mult_adds=10**8, parameters=10, seconds=[0.002]),
-    ]
-    layers = [Step(name="d", kind="dense", mult_adds=4 * 10**8, parameters=40, seconds=[0.01])]
-    return Results(
-        "tiny",
-        {},
-        1,
-        1,
-        2,
-        {},
-        100.0,
-        1,
-        steps=steps,
-        layers=layers,
-        whole=Timed(4 * 10**8, [0.02]),
-    )
-
-
-def rows_of(text: str, header: str) -> list[list[str]]:
-    """The cells of the rows below the line that starts with `header`, to the next empty line."""
-    lines = text.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(header))
-    end = lines.index("", start) if "" in lines[start:] else len(lines)
-    return [line.split() for line in lines[start + 1 : end] if set(line) != {"-"}]
-
-
-# Tables
-
-
-def test_comparison_table() -> None:
-    text = render(made_up())
-    assert rows_of(text, "#") == [
-        "1 8x8x4 -> 2 /1 1000.0 200.0 0.611 0.250 0.300 "
-        "16.000 10.000 125.0 62.5 4.000 3.000 100.0 50.0".split(),
-        "2 4x4x2 -> 2 /2 1000.0 100.0 0.611 0.100 0.100 "
-        "20.000 20.000 100.0 50.0 2.000 2.000 100.0 50.0".split(),
-        # the sums of the rows above: 36 and 6 ms, 30 and 5 ms
-        "sum of 2 blocks 2000.0 300.0 0.150 0.167 0.167 "
-        "36.000 30.000 111.1 55.6 6.000 5.000 100.0 50.0".split(),
-        "whole 1000.0 500.0 0.500 0.250 0.250 "
-        "40.000 40.000 50.0 25.0 10.000 10.000 100.0 50.0".split(),
-    ]
-    assert rows_of(text, "packing") == [["conv2d", "2", "28.3", "60.5"]]
-    assert "FMA peak  100.0 GFLOP/s a thread (the best of 7 samples" in text
-    assert "x 2 = 200.0 GFLOP/s" in text
-    assert "network   mobilenet_v1, alpha 1.0, resolution 224, batch 1, threads 2, rep" in text
-    assert "Interrupted" not in text
-
-
-def test_every_line_fits_and_every_column_is_explained() -> None:
-    for results in (made_up(), made_up_model()):
-        text = render(results)
-        assert max(map(len, text.splitlines())) <= 120
-    for column in (
-        "std., sep.",
-        "mult-adds",
-        "pred.",
-        "median, min",
-        "ms, min",
-        "GFLOP/s",
-        "%peak",
-    ):
-        assert f"\n{column} " in render(made_up())
-    for column in ("mult-adds", "ms, min", "GFLOP/s", "%peak", "%time", "whole call"):
-        assert f"\n{column} " in render(made_up_model())
-
-
-def test_step_tables() -> None:
-    text = render(made_up_model())
-    assert rows_of(text, "step") == [
-        "a conv 1x1 300.0 7.000 6.000 85.7 85.7 70.00".split(),
-        "b pool 1.000 1.000 10.00".split(),
-        "c conv 1x1 100.0 2.000 2.000 100.0 100.0 20.00".split(),
-        "sum of the steps 400.0 10.000 9.000 80.0 80.0 100.00".split(),
-        "whole call 400.0 20.000 20.000 40.0 40.0 200.00".split(),
-    ]
-    assert rows_of(text, "kind of step") == [
-        "conv 1x1 2 100.00 100.00 90.00 9.000".split(),
-        "pool 1 0.00 0.00 10.00 1.000".split(),
-    ]
-    assert rows_of(text, "kind of layer") == ["dense 1 100.00 100.00 100.00 10.000".split()]
-
-
-def test_results_without_any_times() -> None:
-    empty = Results("mobilenet_v1", {}, 1, 1, 1, {"machine": "abacus"}, interrupted=True)
-    assert render(empty).splitlines() == [
-        "network  mobilenet_v1, batch 1, threads 1, repeats 1",
-        "machine  abacus",
-        "",
-        "Interrupted: this is what was measured until then.",
-    ]
-
-
-def test_table_layout() -> None:
-    groups = [("", ["name"]), ("a wide title", ["x", "y"])]
-    assert table(groups, [[["a", "1", "22"]], [], [["bcdef", "333", "4"]]]).splitlines() == [
-        "       a wide title"[:5] + "  a wide title"[:0] + "  a wide title",
-        "name     x  y",
-        "-------------",
-        "a        1 22",
-        "-------------",
-        "bcdef  333  4",
-    ]
-    assert plain(["a", "b"], [["x", "1"]]) == "a  b\n----\nx  1"
-
-
-# JSON
-
-times = st.lists(st.floats(1e-9, 1e3), max_size=5)
-
-
-@given(times, times, st.integers(0, 10**12), st.booleans())
-def test_json_round_trip(
-    standard: list[float], separable: list[float], mult_adds: int, interrupted: bool
-) -> None:
-    for results in (made_up(), made_up_model()):
-        results.interrupted = interrupted
-        sides = Timed(mult_adds, standard), Timed(7, separable)
-        results.blocks.append(Comparison("4", "", 0.1, *sides))
-        again = Results.from_json(results.to_json())
-        assert again == results
-        assert render(again) == render(results)
-
-
-def test_json_holds_what_follows_from_the_times() -> None:
-    block = json.loads(made_up().to_json())["blocks"][0]["standard"]
-    assert block == {
-        "mult_adds": 1_000_000_000,
-        "seconds": [0.020, 0.010, 0.016],
-        "median": 0.016,
-        "minimum": 0.010,
-        "gflops": 125.0,
-        "percent_of_peak": 62.5,
-    }
 
 
 # Measuring
@@ -315,11 +144,11 @@ def test_blocks_and_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert whole.standard.mult_adds == 2 * models.mobilenet_v1_standard(**options).cost().mult_adds
     assert whole.separable.mult_adds == 2 * models.mobilenet_v1(**options).cost().mult_adds
     assert not results.interrupted and results.threads == 1
-    weights = sum(item.weights for item in results.packing if item.what in ("conv2d",))
+    assert [item.layers for item in results.packing] == [13, 13, 13]
     standard = models.mobilenet_v1_standard(**options).cost().by_layer()
-    assert weights == sum(c.weights for name, c in standard.items() if name.endswith("/conv"))
-    assert [item.layers for item in results.packing[:3]] == [13, 13, 13]
-    assert {item.what for item in results.packing[3:]} == {
+    convolutions = sum(part.weights for name, part in standard.items() if name.endswith("/conv"))
+    assert results.packing[0].weights == convolutions
+    assert {item.what for item in results.compiling} == {
         "compile mobilenet_v1_standard", "compile mobilenet_v1",
     }  # fmt: skip
 

@@ -14,15 +14,7 @@ from hypothesis import strategies as st
 import dsconv
 from dsconv import _dispatch
 
-BUDGET = 100_000
-KINDS = {
-    "conv2d": {"weight": "conv2d"},
-    "depthwise_conv2d": {"weight": "depthwise"},
-    "pointwise_conv2d": {"weight": "pointwise"},
-    "separable_conv2d": {"depthwise_weight": "depthwise", "pointwise_weight": "pointwise"},
-    "dense": {"weight": "dense"},
-}
-
+BUDGET = 100_000  # multiply-adds of a call
 
 @given(st.data())
 def test_any_number_of_threads(isa, data):
@@ -81,7 +73,7 @@ def test_packed_weights(isa, data):
     groups = call.options.get("groups", 1)
     packed = {
         name: dsconv.pack(call.arrays[name], kind, groups=groups)
-        for name, kind in KINDS[call.operation].items()
+        for name, kind in calls.KINDS[call.operation].items()
     }
     assert same_bits(call(**packed), call())
     assert same_bits(call(**packed), call())  # nothing is used up

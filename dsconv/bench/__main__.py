@@ -113,7 +113,9 @@ def _plan(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> Result
     try:
         models.get(network, **options)
     except ValueError as error:
-        parser.error(f"{' '.join(f'--{name} {value}' for name, value in options.items())}: {error}")
+        parser.error(
+            f"arguments {' '.join(f'--{name} {value}' for name, value in options.items())}: {error}"
+        )
     if wanted.json:
         try:
             wanted.json.open("a").close()  # creates the file, or leaves what it holds

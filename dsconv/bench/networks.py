@@ -38,14 +38,14 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
 
 
 def compiled(graph: Graph, results: Results) -> Any:
-    """The graph as a model with random weights; the time goes into `results.packing`."""
+    """The graph as a model with random weights; the time goes into `results.compiling`."""
     weights = graph.init_weights(0)
     start = perf_counter()
     model = graph.compile(weights, results.threads)
     seconds = perf_counter() - start
     cost = graph.cost()
     layers = sum(layer.weights > 0 for layer in cost.by_layer().values())
-    results.packing.append(Packing(f"compile {graph.name}", layers, cost.weights, seconds))
+    results.compiling.append(Packing(f"compile {graph.name}", layers, cost.weights, seconds))
     return model
 
 

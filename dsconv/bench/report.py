@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsconv.bench.results import Comparison, Results, Speed, Step
+from dsconv.bench.results import Comparison, Packing, Results, Speed, Step
 from dsconv.bench.table import plain, table
 
 
@@ -20,7 +20,7 @@ def render(results: Results) -> str:
             _by_kind(results.layers, "kind of layer"),
             _STEP_NOTES,
         ]
-    if any(packing.layers for packing in results.packing):
+    if any(item.layers for item in results.packing + results.compiling):
         parts.append(_packing(results))
     if results.interrupted:
         parts.append("Interrupted: this is what was measured until then.")
@@ -62,7 +62,7 @@ median, min  ratio of the measured times: of the medians, and of the minima
 ms, min      milliseconds per call, median and minimum; the two sides run in turn, A B A B ...
 GFLOP/s      2 * mult-adds / median time
 %peak        GFLOP/s in per cent of the FMA peak of all threads
-A block runs alone, again and again: its weights stay in the caches, as they do not in a network."""
+A block runs alone, a function call at a time, its weights in the caches; a network is one call."""
 
 
 def _comparisons(results: Results) -> str:
@@ -155,12 +155,24 @@ def _by_kind(steps: Sequence[Step], what: str) -> str:
 
 
 def _packing(results: Results) -> str:
-    rows = [
-        [item.what, str(item.layers), _millions(item.weights), f"{1e3 * item.seconds:.1f}"]
-        for item in results.packing
-        if item.layers
-    ]
-    return plain(("packing, once, outside of the times above", "layers", "weights, M", "ms"), rows)
+    """Rows for the kinds of layers in the blocks and their total, then for whole networks."""
+
+    def row(item: Packing) -> list[str]:
+        return [item.what, str(item.layers), _millions(item.weights), f"{1e3 * item.seconds:.1f}"]
+
+    kinds = [item for item in results.packing if item.layers]
+    total = Packing(
+        "all kinds",
+        sum(item.layers for item in kinds),
+        sum(item.weights for item in kinds),
+        sum(item.seconds for item in kinds),
+    )
+    return plain(
+        ("packing of weights, once, outside of the times above", "layers", "weights, M", "ms"),
+        [row(item) for item in kinds],
+        [row(total)] if kinds else [],
+        [row(item) for item in results.compiling],
+    )
 
 
 def _sum(speeds: Sequence[Speed]) -> Speed:

@@ -99,7 +99,8 @@ class Results:
         GFLOP/s of one thread, and how often that was measured: see `dsconv.bench.peak.Peak`.
     blocks, networks : list of Comparison
         MobileNetV1's blocks, and the whole network.
-    packing : list of Packing
+    packing, compiling : list of Packing
+        By kind of layer for the blocks; one for each whole network, folding batch norm included.
     steps, layers : list of Step
         Of one network alone, in their order: as it runs, and with no convolutions fused.
     whole : Timed or None
@@ -119,6 +120,7 @@ class Results:
     blocks: list[Comparison] = field(default_factory=list)
     networks: list[Comparison] = field(default_factory=list)
     packing: list[Packing] = field(default_factory=list)
+    compiling: list[Packing] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     layers: list[Step] = field(default_factory=list)
     whole: Timed | None = None
@@ -129,7 +131,7 @@ class Results:
         return 100 * speed.gflops / (self.peak * self.threads)
 
     def to_json(self) -> str:
-        """Every single time as JSON, with what follows from them beside it; `from_json` reads it."""
+        """Every single time as JSON, and what follows from them; `from_json` reads it."""
 
         def plain(value: Any) -> Any:
             data = dict(vars(value))
@@ -151,6 +153,7 @@ class Results:
             item.standard = _of(Timed, item.standard)
             item.separable = _of(Timed, item.separable)
         results.packing = [_of(Packing, item) for item in results.packing]
+        results.compiling = [_of(Packing, item) for item in results.compiling]
         results.steps = [_of(Step, item) for item in results.steps]
         results.layers = [_of(Step, item) for item in results.layers]
         results.whole = results.whole and _of(Timed, results.whole)

@@ -1,4 +1,4 @@
-"""Interleaved timing: several functions in turn, A B A B ..., so that a slow moment hits them all."""
+"""Interleaved timing: functions in turn, A B A B ..., so that a slow moment hits them all."""
 
 from __future__ import annotations
 

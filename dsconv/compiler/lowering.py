@@ -16,7 +16,7 @@ from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.layout import VIEWS, Layout, Place
 from dsconv.graph import Graph, Node
 from dsconv.layers import Shape
-from dsconv.packing import PackedWeight, pack
+from dsconv.packing import Block, PackedWeight, pack, packed_floats, round_up
 
 Map = tuple[int, int, int]
 
@@ -47,6 +47,7 @@ class Lowered:
     graph: Graph  # optimised
     kernels: ModuleType
     layout: Layout
+    block: Block  # memory of the packed weights
     steps: list[Any] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     packed: dict[str, tuple[PackedWeight, np.ndarray | None]] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class Lowered:
 
 def lower(graph: Graph, weights: Weights) -> Lowered:
     """Plan memory, pack weights layer by layer and emit the steps."""
-    lowered = Lowered(graph, _dispatch.kernels, Layout(graph))
+    lowered = Lowered(graph, _dispatch.kernels, Layout(graph), Block(_weight_floats(graph)))
     for node in graph.nodes.values():
         if isinstance(node.layer, (layers.Input, *VIEWS)):
             continue
@@ -75,6 +76,26 @@ def lower(graph: Graph, weights: Weights) -> Lowered:
     return lowered
 
 
+def _weight_floats(graph: Graph) -> int:
+    """Room for all packed weights of a graph, each from a cache line on."""
+    total = 0
+    for node in graph.nodes.values():
+        if isinstance(node.layer, Fused):
+            chain = node.layer.shapes(graph.input_shapes(node.name))
+            for stage, shape in zip(node.layer.stages, chain, strict=False):
+                weight = stage.layer.parameters([shape])["weight"]
+                groups = getattr(stage.layer, "groups", 1)
+                total += round_up(packed_floats(weight, _kind(stage), groups), 16)
+    return total
+
+
+def _kind(stage: Stage) -> str:
+    """The kind of packed weight that a stage's kernel reads."""
+    if isinstance(stage.layer, layers.DepthwiseConv2D):
+        return "depthwise"
+    return "dense" if isinstance(stage.layer, layers.Dense) else "conv2d"
+
+
 class _Emitter:
     """What the emission of one node's steps looks at."""
 
@@ -87,10 +108,11 @@ class _Emitter:
         self.output_shapes = [graph.shape(tensor) for tensor in graph.tensors(node.name)]
         self._lowered, self._weights = lowered, weights
 
-    def stage(self, stage: Stage, kind: str, groups: int = 1) -> tuple[Any, np.ndarray | None]:
+    def stage(self, stage: Stage) -> tuple[Any, np.ndarray | None]:
         """Packed weight and bias of a stage; the raw array is dropped."""
         weight, bias = self._weights.stage(stage)
-        packed = pack(weight, kind, groups=groups)
+        groups = getattr(stage.layer, "groups", 1)
+        packed = pack(weight, _kind(stage), groups=groups, empty=self._lowered.block)
         self._lowered.packed[stage.name] = packed, bias
         return packed.data, bias
 
@@ -129,7 +151,7 @@ def _fused(emit: _Emitter) -> list[Any]:
     if len(layer.stages) == 1:
         if isinstance(last.layer, layers.DepthwiseConv2D):
             place = last.layer.window([chain[0]])
-            data = emit.stage(last, "depthwise")
+            data = emit.stage(last)
             return [
                 _steps.depthwise(
                     emit.kernels,
@@ -143,11 +165,11 @@ def _fused(emit: _Emitter) -> list[Any]:
                 )
             ]
         if isinstance(last.layer, layers.Dense):
-            place, shape, groups, kind = window((1, 1), 1), (1, 1, chain[0][0]), 1, "dense"
+            place, shape, groups = window((1, 1), 1), (1, 1, chain[0][0]), 1
         else:
             place, shape = last.layer.window([chain[0]]), as_map(chain[0])
-            groups, kind = last.layer.groups, "conv2d"
-        data = emit.stage(last, kind, groups)
+            groups = last.layer.groups
+        data = emit.stage(last)
         channels = chain[-1][-1]
         return [
             _steps.conv2d(
@@ -156,8 +178,8 @@ def _fused(emit: _Emitter) -> list[Any]:
         ]
     depthwise = layer.stages[-2].layer
     assert isinstance(depthwise, layers.DepthwiseConv2D)
-    middle, weights = _bounds(depthwise.clip), emit.stage(layer.stages[-2], "depthwise")
-    projection = emit.stage(last, "conv2d")
+    middle, weights = _bounds(depthwise.clip), emit.stage(layer.stages[-2])
+    projection = emit.stage(last)
     place, channels = depthwise.window([chain[-3]]), chain[-1][2]
     if len(layer.stages) == 2:
         return [
@@ -184,7 +206,7 @@ def _fused(emit: _Emitter) -> list[Any]:
             place,
             chain[1][2],
             channels,
-            *emit.stage(expand, "conv2d"),
+            *emit.stage(expand),
             *weights,
             *projection,
             _bounds(expand.layer.clip),
