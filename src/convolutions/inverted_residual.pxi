@@ -36,7 +36,7 @@ cdef void inverted_strip(const StepData* s, Py_ssize_t index, float* scratch) no
     cdef const float** pixels = <const float**>(middle + round_up(count * g.hidden, 16))
     cdef const float* x = s.x + strip.image * g.h * g.w * g.c
     cdef DepthwiseRow r
-    cdef Tile t
+    cdef Panel t
     memset(scratch, 0, 4 * (window_rows(g, rows) + 1) * width * BLOCK)
     for i in range((last - first) * g.w):
         pixels[i] = x + (first * g.w + i) * g.c

@@ -7,7 +7,7 @@
 # Tile heights share the pixels evenly: 49 pixels in tiles of at most 12 are 10, 10, 10, 10, 9.
 
 cdef void gemm_panels(
-    Tile* t, const float* const* pixels, Py_ssize_t count,
+    Panel* t, const float* const* pixels, Py_ssize_t count,
     const float* weight, const float* bias, const float* residual, float* c,
     Py_ssize_t columns, Py_ssize_t first_panel, Py_ssize_t last_panel,
 ) noexcept nogil:
@@ -18,30 +18,22 @@ cdef void gemm_panels(
     cdef Py_ssize_t depth = t.segments * t.length         # k: rows of a packed panel
     cdef Py_ssize_t tiles = ceil_div(count, GEMM_ROWS)
     cdef Py_ssize_t share = count // tiles, taller = count % tiles
-    cdef Py_ssize_t panel, tile, done, rows, line, lines, ahead
-    cdef const float* next_panel
+    cdef Py_ssize_t panel, width
     cdef int vecs
+    t.pixel = pixels
     for panel in range(first_panel, last_panel):
         t.columns = min(BLOCK, columns - panel * BLOCK)
         vecs = 2 if t.columns > LANES else 1
         t.b = weight + panel * BLOCK * depth
         t.bias = bias + panel * BLOCK
-        next_panel = t.b + BLOCK * depth
-        lines = 0
+        t.c = c + panel * BLOCK
+        t.residual = NULL if residual == NULL else residual + panel * BLOCK
+        t.next = t.b + BLOCK * depth
+        t.ahead = 0
         if panel + 1 < last_panel:
-            lines = depth * min(BLOCK, round_up(columns - (panel + 1) * BLOCK, LANES)) // 16
-        ahead = ceil_div(lines, tiles)
-        done = 0
-        for tile in range(tiles):
-            for line in range(min(ahead, lines)):
-                prefetch(next_panel + line * 16)
-            next_panel += ahead * 16
-            lines -= ahead
-            rows = share + (1 if tile < taller else 0)
-            t.pixel = pixels + done
-            t.c = c + done * t.ldc + panel * BLOCK
-            t.residual = NULL
-            if residual != NULL:
-                t.residual = residual + done * t.ldc + panel * BLOCK
-            gemm_tile(rows, vecs, t)
-            done += rows
+            width = min(BLOCK, round_up(columns - (panel + 1) * BLOCK, LANES))
+            t.ahead = depth * width // (CACHE_LINE // 4) // tiles
+        if taller:
+            gemm_tiles(share + 1, vecs, t, 0, taller)
+            t.next += taller * t.ahead * (CACHE_LINE // 4)
+        gemm_tiles(share, vecs, t, taller * (share + 1), tiles - taller)

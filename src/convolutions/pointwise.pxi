@@ -22,7 +22,7 @@ cdef void pointwise_strip(const StepData* s, Py_ssize_t index, float* scratch) n
     cdef Py_ssize_t panels = ceil_div(g.oc, BLOCK)
     cdef const float* x
     cdef Strip strip
-    cdef Tile t
+    cdef Panel t
     pointwise_shape(g, &maps, &rows, &unused)
     strip = locate(s, index, rows, panels)
     if g.sh == 1 and g.sw == 1:

@@ -13,7 +13,7 @@ cdef void separable_strip(const StepData* s, Py_ssize_t index, float* scratch) n
     cdef Py_ssize_t count = (strip.last - strip.first) * g.ow
     cdef float* middle = scratch + depthwise_scratch(g)
     cdef const float** pixels = <const float**>(middle + round_up(count * channels, 16))
-    cdef Tile t
+    cdef Panel t
     depthwise_rows(
         g, s.x + strip.image * g.h * g.w * g.c, s.mid_weight, s.mid_bias, g.mid_low, g.mid_high,
         strip.first, strip.last, middle, channels, scratch)

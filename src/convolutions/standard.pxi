@@ -51,7 +51,7 @@ cdef void standard_strip(const StepData* s, Py_ssize_t index, float* scratch) no
     cdef const float* x = s.x + strip.image * g.h * g.w * g.c
     cdef const float* window
     cdef Py_ssize_t i, j, group, at, packed_group, padded_out
-    cdef Tile t
+    cdef Panel t
     if g.padded:
         window = scratch + round_up(2 * (g.kh * g.kw + count), 16)
         copy_window(g, x, strip.first, rows, <float*>window)

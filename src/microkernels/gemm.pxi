@@ -2,7 +2,7 @@
 #
 #   C[rows x columns] = clamp(bias + sum over segments s of A_s[rows x length] @ B_s + residual)
 #
-# Loop nest:  for s in segments: for k in length: for i in rows: for j in vecs: acc[i][j] += ...
+# Loop nest:  for tile: for s in segments: for k in length: for i in rows: for j in vecs: acc[i][j] += ...
 #
 # A is given by one pointer per output pixel and one offset per segment, so that any convolution can
 # be put in front: pixel i of segment s reads pixel[i][segment[s] .. segment[s] + length). B is
@@ -16,13 +16,14 @@
 #      +---------+---------+-----+           +-----------------------+
 #
 # The tile (GEMM_ROWS x 2 vecs) stays in registers while k runs; `rows` and `vecs` are literals in
-# every call of `gemm_body`, so the compiler unrolls the loops over them. `gemm_tile` stays a function
-# of its own: inlined into its callers, it would share their registers and spill. Not here: blocking over
-# k (one chain of fused multiply-adds per output element, k ascending, keeps results the same bit
-# for bit whatever the tile), threads, borders.
+# every call of `gemm_body`, so the compiler unrolls the loops over them. `gemm_tiles` stays a function
+# of its own: inlined into its callers, it would share their registers and spill. It runs over all
+# tiles of one height: where k is short, a call for each tile would cost as much as the tile. Not
+# here: blocking over k (one chain of fused multiply-adds per output element, k ascending, keeps
+# results the same bit for bit whatever the tile), threads, borders.
 
-cdef struct Tile:
-    const float* const* pixel     # (rows,) where each output pixel's inputs begin
+cdef struct Panel:
+    const float* const* pixel     # (pixels,) where each output pixel's inputs begin
     const Py_ssize_t* segment     # (segments,) offsets from there, in floats
     Py_ssize_t segments, length   # every segment has `length` floats
     const float* b                # one packed panel
@@ -32,38 +33,54 @@ cdef struct Tile:
     Py_ssize_t ldc                # floats from one pixel of c to the next
     Py_ssize_t columns            # columns of the panel that exist, at most `width`
     float low, high
+    const float* next             # the panel after this one ...
+    Py_ssize_t ahead              # ... of which each tile asks for so many cache lines
 
 
-cdef inline INLINE_VOID gemm_body(int rows, int vecs, const Tile* t) noexcept nogil:
+cdef inline INLINE_VOID gemm_body(
+    int rows, int vecs, const Panel* t, Py_ssize_t first, Py_ssize_t tiles
+) noexcept nogil:
+    """`tiles` tiles of `rows` pixels each, from pixel `first` on."""
     cdef vec acc[GEMM_ROWS][2]
     cdef vec bs[2]
     cdef const float* row[GEMM_ROWS]
-    cdef const float* b = t.b
-    cdef Py_ssize_t s, k, length = t.length
+    cdef const float* const* pixel
+    cdef const float* b
+    cdef const float* next = t.next
+    cdef Py_ssize_t tile, s, k, length = t.length
     cdef int i, j
-    for j in range(vecs):
-        for i in range(rows):
-            acc[i][j] = vec_load(t.bias + j * LANES)
-    for s in range(t.segments):
-        for i in range(rows):
-            row[i] = t.pixel[i] + t.segment[s]
-        for k in range(length):
-            for j in range(vecs):
-                bs[j] = vec_load(b + j * LANES)
+    for tile in range(tiles):
+        for k in range(t.ahead):
+            prefetch(next)
+            next += CACHE_LINE // 4
+        pixel = t.pixel + first
+        b = t.b
+        for j in range(vecs):
             for i in range(rows):
+                acc[i][j] = vec_load(t.bias + j * LANES)
+        for s in range(t.segments):
+            for i in range(rows):
+                row[i] = pixel[i] + t.segment[s]
+            for k in range(length):
                 for j in range(vecs):
-                    acc[i][j] = vec_fma_scalar(row[i][k], bs[j], acc[i][j])
-            b += vecs * LANES
-    for j in range(vecs):
-        gemm_finish(rows, j, t, acc)
+                    bs[j] = vec_load(b + j * LANES)
+                for i in range(rows):
+                    for j in range(vecs):
+                        acc[i][j] = vec_fma_scalar(row[i][k], bs[j], acc[i][j])
+                b += vecs * LANES
+        for j in range(vecs):
+            gemm_finish(rows, j, t, first * t.ldc + j * LANES, acc)
+        first += rows
 
 
-cdef inline INLINE_VOID gemm_finish(int rows, int j, const Tile* t, vec[2]* acc) noexcept nogil:
+cdef inline INLINE_VOID gemm_finish(
+    int rows, int j, const Panel* t, Py_ssize_t start, vec[2]* acc
+) noexcept nogil:
     """Residual, clamp and store for column j of vecs; a part of a vec goes through `edge`."""
     cdef float edge[GEMM_ROWS * LANES]
     cdef Py_ssize_t left = t.columns - j * LANES, ldr = t.ldc, ldc = t.ldc
-    cdef const float* residual = t.residual + j * LANES
-    cdef float* c = t.c + j * LANES
+    cdef const float* residual = t.residual + start
+    cdef float* c = t.c + start
     cdef vec low = vec_fill(t.low)
     cdef vec high = vec_fill(t.high)
     cdef int i
@@ -80,58 +97,60 @@ cdef inline INLINE_VOID gemm_finish(int rows, int j, const Tile* t, vec[2]* acc)
     for i in range(rows):
         vec_store(c + i * ldc, vec_min(high, vec_max(low, acc[i][j])))
     if left < LANES:
-        copy_rows(t.c + j * LANES, t.ldc, edge, LANES, rows, left)
+        copy_rows(t.c + start, t.ldc, edge, LANES, rows, left)
 
 
-cdef NOINLINE_VOID gemm_tile(int rows, int vecs, const Tile* t) noexcept nogil:
-    """One tile of any height from 1 to GEMM_ROWS, one or two vecs wide."""
+cdef NOINLINE_VOID gemm_tiles(
+    int rows, int vecs, const Panel* t, Py_ssize_t first, Py_ssize_t tiles
+) noexcept nogil:
+    """Tiles of any height from 1 to GEMM_ROWS, one or two vecs wide."""
     if vecs == 2:
         if rows == 1:
-            gemm_body(1, 2, t)
+            gemm_body(1, 2, t, first, tiles)
         elif rows == 2:
-            gemm_body(2, 2, t)
+            gemm_body(2, 2, t, first, tiles)
         elif rows == 3:
-            gemm_body(3, 2, t)
+            gemm_body(3, 2, t, first, tiles)
         elif rows == 4:
-            gemm_body(4, 2, t)
+            gemm_body(4, 2, t, first, tiles)
         elif rows == 5:
-            gemm_body(5, 2, t)
+            gemm_body(5, 2, t, first, tiles)
         elif rows == 6:
-            gemm_body(6, 2, t)
+            gemm_body(6, 2, t, first, tiles)
         elif GEMM_ROWS >= 7 and rows == 7:
-            gemm_body(7, 2, t)
+            gemm_body(7, 2, t, first, tiles)
         elif GEMM_ROWS >= 8 and rows == 8:
-            gemm_body(8, 2, t)
+            gemm_body(8, 2, t, first, tiles)
         elif GEMM_ROWS >= 9 and rows == 9:
-            gemm_body(9, 2, t)
+            gemm_body(9, 2, t, first, tiles)
         elif GEMM_ROWS >= 10 and rows == 10:
-            gemm_body(10, 2, t)
+            gemm_body(10, 2, t, first, tiles)
         elif GEMM_ROWS >= 11 and rows == 11:
-            gemm_body(11, 2, t)
+            gemm_body(11, 2, t, first, tiles)
         elif GEMM_ROWS >= 12 and rows == 12:
-            gemm_body(12, 2, t)
+            gemm_body(12, 2, t, first, tiles)
     else:
         if rows == 1:
-            gemm_body(1, 1, t)
+            gemm_body(1, 1, t, first, tiles)
         elif rows == 2:
-            gemm_body(2, 1, t)
+            gemm_body(2, 1, t, first, tiles)
         elif rows == 3:
-            gemm_body(3, 1, t)
+            gemm_body(3, 1, t, first, tiles)
         elif rows == 4:
-            gemm_body(4, 1, t)
+            gemm_body(4, 1, t, first, tiles)
         elif rows == 5:
-            gemm_body(5, 1, t)
+            gemm_body(5, 1, t, first, tiles)
         elif rows == 6:
-            gemm_body(6, 1, t)
+            gemm_body(6, 1, t, first, tiles)
         elif GEMM_ROWS >= 7 and rows == 7:
-            gemm_body(7, 1, t)
+            gemm_body(7, 1, t, first, tiles)
         elif GEMM_ROWS >= 8 and rows == 8:
-            gemm_body(8, 1, t)
+            gemm_body(8, 1, t, first, tiles)
         elif GEMM_ROWS >= 9 and rows == 9:
-            gemm_body(9, 1, t)
+            gemm_body(9, 1, t, first, tiles)
         elif GEMM_ROWS >= 10 and rows == 10:
-            gemm_body(10, 1, t)
+            gemm_body(10, 1, t, first, tiles)
         elif GEMM_ROWS >= 11 and rows == 11:
-            gemm_body(11, 1, t)
+            gemm_body(11, 1, t, first, tiles)
         elif GEMM_ROWS >= 12 and rows == 12:
-            gemm_body(12, 1, t)
+            gemm_body(12, 1, t, first, tiles)
