@@ -101,7 +101,7 @@ cdef void divide(StepData* s, int threads) noexcept nogil:
         floats_per_row = g.ow * g.c * g.multiplier
         panels = ceil_div(g.oc, BLOCK)
     elif s.op == OP_INVERTED:
-        floats_per_row = g.ow * g.hidden
+        floats_per_row = g.ow * g.hidden // 4
         panels = ceil_div(g.oc, BLOCK)
     elif s.op == OP_GLOBAL_AVERAGE:
         rows = ceil_div(g.c, BLOCK)
