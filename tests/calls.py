@@ -67,7 +67,9 @@ def widths(kernels: ModuleType) -> list[int]:
 def heights(kernels: ModuleType) -> list[int]:
     """Pixels: few, and around one GEMM tile and several, and around depthwise tiles (4 or 7)."""
     rows = kernels.gemm_rows
-    return sorted({1, 2, 3, 4, 5, 7, 8, 9, 14, 15, *(n + i for n in (rows, 2 * rows) for i in (0, 1))})
+    return sorted(
+        {1, 2, 3, 4, 5, 7, 8, 9, 14, 15, *(n + i for n in (rows, 2 * rows) for i in (0, 1))}
+    )
 
 
 seeds = st.integers(0, 2**32 - 1)

@@ -28,7 +28,7 @@ settings.register_profile(
 settings.register_profile(
     "ci", settings.get_profile("dev"), max_examples=20, derandomize=True, database=None
 )
-settings.register_profile("thorough", settings.get_profile("dev"), max_examples=2000)
+settings.register_profile("thorough", settings.get_profile("dev"), max_examples=500)
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )

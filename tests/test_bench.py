@@ -16,10 +16,10 @@ from dsconv import _dispatch, models
 from dsconv.bench import machine
 from dsconv.bench.__main__ import INTERRUPTED, ProgressLine, main
 from dsconv.bench.blocks import blocks
-from dsconv.bench.peak import Peak
 from dsconv.bench.report import render
 from dsconv.bench.results import Results
 from dsconv.bench.timing import calls_for, rounds
+from dsconv.peak import Peak
 
 TINY = ["--alpha", "0.25", "--resolution", "32", "--repeats", "1", "--threads", "1"]
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import dsconv
 from dsconv import _dispatch
 
-BUDGET = 100_000  # multiply-adds of a call
+BUDGET = 30_000  # multiply-adds of a call
+
 
 @given(st.data())
 def test_any_number_of_threads(isa, data):

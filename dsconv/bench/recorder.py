@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dsconv import _dispatch
-from dsconv.bench.peak import Peak
 from dsconv.bench.results import Results, Timed
 from dsconv.bench.timing import Function, rounds
+from dsconv.peak import Peak
 
 Progress = Callable[[str], object]
 

@@ -64,10 +64,7 @@ def unfused(graph: Graph, threads: int) -> Model:
     from dsconv.compiler.lowering import lower
     from dsconv.compiler.model import Model
     from dsconv.compiler.parameters import Parameters
-    from dsconv.compiler.passes import fold_batch_norm, fuse_clip, merge, wrap_weighted
+    from dsconv.compiler.passes import LAYERWISE, optimise
 
     weights = Parameters(graph, graph.init_weights(0))
-    layers = wrap_weighted(graph)
-    for rule in (fold_batch_norm, fuse_clip):
-        layers = merge(layers, rule)
-    return Model(graph.name, lower(layers, weights), threads)
+    return Model(graph.name, lower(optimise(graph, LAYERWISE), weights), threads)

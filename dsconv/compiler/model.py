@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,30 +11,11 @@ from dsconv import _dispatch
 from dsconv._geometry import integer
 from dsconv.compiler.fused import Stage
 from dsconv.compiler.lowering import Lowered, lower
+from dsconv.compiler.profile import Profile, StepProfile
 from dsconv.packing import float32, unpack
+from dsconv.peak import Peak
 
 CHUNK_BYTES = 64 << 20  # arena of one run; a larger batch is run in parts
-
-
-@dataclass
-class StepProfile:
-    """One layer of the optimised graph: its cost, and the seconds it took in each repeat."""
-
-    name: str
-    kind: str
-    mult_adds: int
-    parameters: int
-    times: list[float]
-
-
-@dataclass
-class Profile:
-    """Times of every layer, of whole calls, and the memory of a run."""
-
-    steps: list[StepProfile]
-    total: list[float]  # seconds of each whole call
-    arena_bytes: int
-    images: int
 
 
 class Model:
@@ -114,17 +94,18 @@ class Model:
             raise ValueError(f"x must have 1 to {self._chunk} examples for a profile, got {count}")
         results = tuple(np.empty((count, *s), np.float32) for s in self.outputs.values())
         threads = _dispatch.threads_or_default(self.threads)
-        records, total = self._lowered.records, []
+        records, total, peak = self._lowered.records, [], Peak(self._lowered.kernels)
         stamps = np.zeros(len(self._lowered.steps) + 1)
         ends = np.cumsum([record.steps for record in records])
         layers = [StepProfile(r.name, r.kind, r.mult_adds, r.parameters, []) for r in records]
         for _ in range(integer(repeats, "repeats")):
+            peak.sample()
             self._program.run(arrays + results, count, threads, stamps)
             total.append(float(stamps[-1] - stamps[0]))
             times = np.diff(stamps[np.concatenate(([0], ends))])
             for layer, seconds in zip(layers, times, strict=True):
                 layer.times.append(float(seconds))
-        return Profile(layers, total, self.arena_bytes[1] * count, count)
+        return Profile(layers, total, threads * peak.gflops, self.arena_bytes[1] * count, count)
 
     def _arrays(self, x: Any) -> tuple[tuple[np.ndarray, ...], bool]:
         """The inputs as C-contiguous batches, and whether they came without the batch axis."""

@@ -7,7 +7,7 @@ its inputs, or None. A merged node bears the consumer's name, so tensor names be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from dsconv.compiler.fused import Fused, is_pointwise, wrap
@@ -18,12 +18,20 @@ Merged = tuple[Layer, tuple[str, ...]]
 Rule = Callable[[Node, Node, int], Merged | None]
 
 
-def optimise(graph: Graph) -> Graph:
-    """All passes in the order that lets each find what the one before made."""
+def optimise(graph: Graph, rules: Sequence[Rule] | None = None) -> Graph:
+    """Wrap the layers with weights, then apply rules in order, each to what the one before made.
+
+    Parameters
+    ----------
+    graph
+        Any complete graph.
+    rules
+        Default: `RULES`; `LAYERWISE` leaves every convolution a step of its own.
+    """
     graph = wrap_weighted(graph)
-    for rule in (fold_batch_norm, fuse_clip, fuse_addition, fuse_clip, fuse_separable):
+    for rule in RULES if rules is None else rules:
         graph = merge(graph, rule)
-    return merge(graph, fuse_inverted_residual)
+    return graph
 
 
 def wrap_weighted(graph: Graph) -> Graph:
@@ -100,6 +108,16 @@ def fuse_inverted_residual(producer: Node, node: Node, index: int) -> Merged | N
         return None
     fused = Fused(first.stages + second.stages, second.residual)
     return fused, producer.inputs + node.inputs[1:]
+
+
+LAYERWISE: tuple[Rule, ...] = (fold_batch_norm, fuse_clip)
+RULES: tuple[Rule, ...] = (
+    *LAYERWISE,
+    fuse_addition,
+    fuse_clip,
+    fuse_separable,
+    fuse_inverted_residual,
+)
 
 
 def merge(graph: Graph, rule: Rule) -> Graph:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from time import perf_counter
 from types import ModuleType
 
-from dsconv.bench.timing import calls_for
-
-_ROUNDS = 1000  # of the loop in one call: a few microseconds
 _LEAST = 0.5e-3  # seconds of one sample: short enough to fall between two interrupts
 
 
@@ -32,14 +29,19 @@ class Peak:
 
     def __init__(self, kernels: ModuleType) -> None:
         self._kernels = kernels
-        self._rounds = _ROUNDS * calls_for(lambda: kernels.fma_chains(_ROUNDS), _LEAST)
         self.gflops = 0.0
         self.samples = 0
+        self._rounds = 1000  # of the loop in one sample: a few microseconds
+        while self.sample() < _LEAST:
+            self._rounds *= 2
+        self.gflops, self.samples = 0.0, 0  # the first ones were too short
         self.sample()
 
-    def sample(self) -> None:
-        """Measure once more."""
+    def sample(self) -> float:
+        """Measure once more; the seconds that it took."""
         start = perf_counter()
         operations = self._kernels.fma_chains(self._rounds)
-        self.gflops = max(self.gflops, operations / (perf_counter() - start) / 1e9)
+        elapsed = perf_counter() - start
+        self.gflops = max(self.gflops, operations / elapsed / 1e9)
         self.samples += 1
+        return elapsed

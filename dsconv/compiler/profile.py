@@ -1,0 +1,82 @@
+"""Profile: where the time of a model goes, layer by layer, beside the processor's peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+from dsconv._rendering import markdown_table, text_table
+
+_HEADER = ("layer", "mult-adds", "us", "GFLOP/s", "% of peak", "% of time", "kind")
+_NUMBERS = (1, 2, 3, 4, 5)
+
+
+@dataclass
+class StepProfile:
+    """One layer of the optimised graph: its cost for one image, and its seconds in each repeat."""
+
+    name: str
+    kind: str
+    mult_adds: int
+    parameters: int  # kernel weights
+    times: list[float]
+
+
+@dataclass
+class Profile:
+    """What `Model.profile` measured; `str` and `to_markdown` show it as a table of medians.
+
+    Attributes
+    ----------
+    steps : list of StepProfile
+        In the order in which they ran.
+    total : list of float
+        Seconds of each whole call.
+    peak : float
+        GFLOP/s of all threads: the best sample of independent multiply-adds in registers on one
+        thread, taken between the repeats, times the threads.
+    arena_bytes : int
+        Memory of the activations between the layers, for all images of the call.
+    images : int
+        In each call.
+    """
+
+    steps: list[StepProfile]
+    total: list[float]
+    peak: float
+    arena_bytes: int
+    images: int
+
+    def __str__(self) -> str:
+        return f"{text_table(_HEADER, self._rows(), _NUMBERS)}\n{self._footer()}"
+
+    def to_markdown(self) -> str:
+        return f"{markdown_table(_HEADER, self._rows(), _NUMBERS)}\n\n{self._footer()}"
+
+    def _rows(self) -> list[list[str]]:
+        total = median(self.total)
+        rows = []
+        for step in self.steps:
+            seconds = median(step.times)
+            rate = 2e-9 * step.mult_adds * self.images / max(seconds, 1e-12)
+            rows.append(
+                [
+                    step.name,
+                    f"{step.mult_adds * self.images:,}",
+                    f"{1e6 * seconds:.1f}",
+                    f"{rate:.1f}",
+                    f"{100 * rate / self.peak:.1f}",
+                    f"{100 * seconds / total:.1f}",
+                    step.kind,
+                ]
+            )
+        return rows
+
+    def _footer(self) -> str:
+        total, work = median(self.total), sum(step.mult_adds for step in self.steps) * self.images
+        rate = 2e-9 * work / total
+        return (
+            f"whole call: {1e3 * total:.3f} ms (median of {len(self.total)}, {self.images} images), "
+            f"{work:,} mult-adds, {rate:.1f} GFLOP/s, {100 * rate / self.peak:.1f} % of the peak "
+            f"{self.peak:.1f}; arena {self.arena_bytes:,} bytes"
+        )

@@ -1,0 +1,102 @@
+"""Every network builds, compiles and runs; those of each style are checked layer by layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from random_graphs import random_weights
+from stepwise import assert_layers_and_whole
+
+from dsconv import models
+from dsconv.graph import Graph
+
+# Small enough for seconds: classes of 5, few pixels, thin where the builder has a width.
+SMALL: dict[str, dict[str, Any]] = {
+    "mobilenet_v1": {"alpha": 0.25, "resolution": 64},
+    "mobilenet_v1_standard": {"alpha": 0.25, "resolution": 64},
+    "mobilenet_v1_shallow": {"alpha": 0.25, "resolution": 64},
+    "mobilenet_v2": {"alpha": 0.35, "resolution": 64},
+    "ssdlite_mobilenet_v1": {"alpha": 0.25, "resolution": 64},
+    "ssdlite_mobilenet_v2": {"alpha": 0.35, "resolution": 64},
+    "ssd_mobilenet_v2": {"alpha": 0.35, "resolution": 64},
+    "deeplab_v3_mobilenet_v2": {"resolution": 33},
+    "alexnet": {"resolution": 67},
+    "vgg16": {"resolution": 32},
+    "vgg19": {"resolution": 32},
+    "googlenet": {"resolution": 64},
+    "squeezenet": {"resolution": 64},
+    "resnet34": {"resolution": 32},
+    "resnet50": {"resolution": 32},
+    "resnet101": {"resolution": 32},
+    "shufflenet": {"resolution": 64},
+    "ssd300_vgg16": {"resolution": 268},  # the least at which every map has a pixel,
+    "ssd512_vgg16": {"resolution": 268},
+    "yolo_v2": {"resolution": 64},
+    "deeplab_v3_resnet101": {"resolution": 33},
+}
+OUTPUTS: dict[str, dict[str, tuple[int, ...]]] = {  # of those that do not end in (classes,)
+    "deeplab_v3_mobilenet_v2": {"resized": (33, 33, 5)},
+    "deeplab_v3_resnet101": {"resized": (33, 33, 5)},
+    "yolo_v2": {"logits": (2, 2, 5 * (4 + 1 + 5))},
+    # maps of 64 / 16 = 4, then 2, 1, 1, 1, 1 pixels; 3 boxes on the largest, 6 on the others
+    **{
+        name: {"boxes": (96, 4), "scores": (96, 5)}
+        for name in ("ssdlite_mobilenet_v1", "ssdlite_mobilenet_v2", "ssd_mobilenet_v2")
+    },
+    # maps of 34, 17, 9, 5, 3, 1 pixels with 4, 6, 6, 6, 4, 4 boxes
+    "ssd300_vgg16": {"boxes": (7034, 4), "scores": (7034, 5)},
+    # maps of 34, 17, 9, 5, 3, 2, 1 pixels with 4, 6, 6, 6, 6, 4, 4 boxes
+    "ssd512_vgg16": {"boxes": (7068, 4), "scores": (7068, 5)},
+}
+
+
+def picture(graph: Graph, images: int = 1) -> np.ndarray:
+    random = np.random.default_rng(0)
+    return random.normal(size=(images, *graph.shape("input"))).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_network_runs(name: str) -> None:
+    graph = models.get(name, classes=5, **SMALL[name])
+    model = graph.compile(graph.init_weights(0))
+    results = model(picture(graph))
+    results = results if isinstance(results, tuple) else (results,)
+    expected = OUTPUTS.get(name, {"logits": (5,)})
+    assert model.outputs == expected
+    assert [y.shape for y in results] == [(1, *shape) for shape in expected.values()]
+    for y in results:
+        assert np.isfinite(y).all()
+        # not all the same, as after an activation that dies on the way
+        assert np.ptp(y) > 1e-3 * np.abs(y).max() > 0
+
+
+MOBILE = ["mobilenet_v1", "mobilenet_v2", "ssdlite_mobilenet_v2", "deeplab_v3_mobilenet_v2"]
+OTHERS = [
+    "mobilenet_v1_standard", "alexnet", "vgg16", "googlenet", "squeezenet", "resnet34", "resnet50",
+    "shufflenet", "ssd_mobilenet_v2", "yolo_v2",
+]  # fmt: skip
+
+
+def check(name: str, **options: Any) -> None:
+    """Layer by layer; batch norms have negative and zero factors."""
+    graph = models.get(name, classes=5, **(SMALL[name] | options))
+    weights = random_weights(graph, np.random.default_rng(1))
+    assert_layers_and_whole(graph, weights, (picture(graph),))
+
+
+@pytest.mark.parametrize("name", MOBILE)
+def test_layers_of_mobile_networks(isa: Any, name: str) -> None:
+    check(name, **({"aspp": True} if name.startswith("deeplab") else {}))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_layers_of_other_networks(name: str) -> None:
+    check(name, **({"resolution": 32} if name == "yolo_v2" else {}))
+
+
+@pytest.mark.parametrize("padding", ["same", "symmetric"])
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2"])
+def test_layers_with_either_padding(name: str, padding: str) -> None:
+    check(name, padding=padding, resolution=(33, 47), softmax=True)
