@@ -41,8 +41,7 @@ def random_graphs(draw: Any, blocks: int = 4, images: int = 3) -> RandomGraph:
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     graph = grower.graph
     x = tuple(
-        random.normal(size=(images, *graph.shape(name))).astype(np.float32)
-        for name in graph.inputs
+        random.normal(size=(images, *graph.shape(name))).astype(np.float32) for name in graph.inputs
     )
     return RandomGraph(graph, random_weights(graph, random), x)
 

@@ -208,7 +208,15 @@ def test_info_as_a_module() -> None:
 
 def test_a_reader_that_has_read_enough() -> None:
     """`dsconv summary ... | head -1`: far more than a pipe holds, and no complaint."""
-    command = [sys.executable, "-m", "dsconv", "summary", "deeplab_v3_resnet101", "--format", "json"]
+    command = [
+        sys.executable,
+        "-m",
+        "dsconv",
+        "summary",
+        "deeplab_v3_resnet101",
+        "--format",
+        "json",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline() == b"{\n"

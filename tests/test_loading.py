@@ -42,9 +42,7 @@ def test_golden_logits(isa: Any, shared: Path, network: str) -> None:
     np.testing.assert_array_equal(again.view(np.uint32), logits.view(np.uint32))
 
 
-@pytest.mark.parametrize(
-    ("network", "name"), [("v1", "mobilenet_v1"), ("v2", "mobilenet_v2")]
-)
+@pytest.mark.parametrize(("network", "name"), [("v1", "mobilenet_v1"), ("v2", "mobilenet_v2")])
 def test_trained_networks(shared: Path, network: str, name: str) -> None:
     model = load(weight_file(shared, network), threads=3)
     assert isinstance(model, Classifier)

@@ -79,16 +79,16 @@ OTHERS = [
 ]  # fmt: skip
 
 
-def check(name: str, **options: Any) -> None:
+def check(name: str, images: int = 1, **options: Any) -> None:
     """Layer by layer; batch norms have negative and zero factors."""
     graph = models.get(name, classes=5, **(SMALL[name] | options))
     weights = random_weights(graph, np.random.default_rng(1))
-    assert_layers_and_whole(graph, weights, (picture(graph),))
+    assert_layers_and_whole(graph, weights, (picture(graph, images),))
 
 
 @pytest.mark.parametrize("name", MOBILE)
 def test_layers_of_mobile_networks(isa: Any, name: str) -> None:
-    check(name, **({"aspp": True} if name.startswith("deeplab") else {}))
+    check(name, images=2, **({"aspp": True} if name.startswith("deeplab") else {}))
 
 
 @pytest.mark.parametrize("name", OTHERS)
