@@ -23,6 +23,9 @@ class Window(NamedTuple):
     output: tuple[int, int]  # height, width
 
 
+LARGEST = 2**31 - 1  # kernel, stride, dilation, padding: sums and products stay within 64 bits
+
+
 def integer(value: Any, name: str, minimum: int = 1) -> int:
     """`value` as an int of at least `minimum`; bool and float are refused."""
     if isinstance(value, bool):
@@ -36,13 +39,21 @@ def integer(value: Any, name: str, minimum: int = 1) -> int:
     return number
 
 
+def pixels(value: Any, name: str, minimum: int = 1) -> int:
+    """`value` as an int from `minimum` to LARGEST."""
+    number = integer(value, name, minimum)
+    if number > LARGEST:
+        raise ValueError(f"{name} must be at most {LARGEST}, got {number}")
+    return number
+
+
 def pair(value: Any, name: str, minimum: int = 1) -> tuple[int, int]:
     """An int or a (rows, columns) pair as a pair of ints of at least `minimum`."""
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
             raise ValueError(f"{name} must be an int or a pair (rows, columns), got {value!r}")
-        return integer(value[0], name, minimum), integer(value[1], name, minimum)
-    number = integer(value, name, minimum)
+        return pixels(value[0], name, minimum), pixels(value[1], name, minimum)
+    number = pixels(value, name, minimum)
     return number, number
 
 
@@ -74,7 +85,7 @@ def padding_pixels(
         sides = [side if isinstance(side, (tuple, list)) else (side, side) for side in padding]
         if all(len(side) == 2 for side in sides):
             (top, bottom), (left, right) = (
-                (integer(a, "padding", 0), integer(b, "padding", 0)) for a, b in sides
+                (pixels(a, "padding", 0), pixels(b, "padding", 0)) for a, b in sides
             )
             return (top, bottom), (left, right)
     if isinstance(padding, (tuple, list)):
@@ -82,7 +93,7 @@ def padding_pixels(
             'padding must be "same", "valid", an int, (rows, columns) or '
             f"((top, bottom), (left, right)), got {padding!r}"
         )
-    number = integer(padding, "padding", 0)
+    number = pixels(padding, "padding", 0)
     return (number, number), (number, number)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from dsconv import _dispatch, _steps
 from dsconv._geometry import Padding, Pair, integer, window
-from dsconv.packing import PackedWeight, float32, pack
+from dsconv.packing import PackedWeight, aligned_empty, float32, pack, pack_named
 
 __all__ = [
     "add",
@@ -92,12 +92,12 @@ def conv2d(
         )
     place = window(images.shape[1:3], (kh, kw), stride, padding, dilation)
     bias = _vector(bias, "bias", channels)
-    y, shape = _output(x, (*place.output, channels), out)
+    y = _output(x, (*place.output, channels), out)
     step = _steps.conv2d(
         _dispatch.kernels, images.shape[1:], place, channels, groups, packed.data, bias,
         _bounds(activation, "activation"),
     )  # fmt: skip
-    return _run(step, images, y, threads).reshape(shape)
+    return _run(step, images, y, threads)
 
 
 def depthwise_conv2d(
@@ -141,12 +141,12 @@ def depthwise_conv2d(
     _same_channels(images, channels, "weight", packed.shape)
     place = window(images.shape[1:3], (kh, kw), stride, padding, dilation)
     bias = _vector(bias, "bias", channels * multiplier)
-    y, shape = _output(x, (*place.output, channels * multiplier), out)
+    y = _output(x, (*place.output, channels * multiplier), out)
     step = _steps.depthwise(
         _dispatch.kernels, images.shape[1:], place, multiplier, packed.data, bias,
         _bounds(activation, "activation"),
     )  # fmt: skip
-    return _run(step, images, y, threads).reshape(shape)
+    return _run(step, images, y, threads)
 
 
 def pointwise_conv2d(
@@ -184,12 +184,12 @@ def pointwise_conv2d(
     place = window(images.shape[1:3], 1, stride, "valid")
     channels = packed.shape[1]
     bias = _vector(bias, "bias", channels)
-    y, shape = _output(x, (*place.output, channels), out)
+    y = _output(x, (*place.output, channels), out)
     step = _steps.conv2d(
         _dispatch.kernels, images.shape[1:], place, channels, 1, packed.data, bias,
         _bounds(activation, "activation"),
     )  # fmt: skip
-    return _run(step, images, y, threads).reshape(shape)
+    return _run(step, images, y, threads)
 
 
 def separable_conv2d(
@@ -246,13 +246,13 @@ def separable_conv2d(
     place = window(images.shape[1:3], (kh, kw), stride, padding, dilation)
     depthwise_bias = _vector(depthwise_bias, "depthwise_bias", channels * multiplier)
     bias = _vector(bias, "bias", second.shape[1])
-    y, shape = _output(x, (*place.output, second.shape[1]), out)
+    y = _output(x, (*place.output, second.shape[1]), out)
     step = _steps.separable(
         _dispatch.kernels, images.shape[1:], place, multiplier, second.shape[1],
         first.data, depthwise_bias, second.data, bias,
         _bounds(depthwise_activation, "depthwise_activation"), _bounds(activation, "activation"),
     )  # fmt: skip
-    return _run(step, images, y, threads).reshape(shape)
+    return _run(step, images, y, threads)
 
 
 def global_average_pool(x: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
@@ -276,9 +276,9 @@ def global_average_pool(x: np.ndarray, *, out: np.ndarray | None = None) -> np.n
     x, images = _maps(x)
     if 0 in images.shape[1:3]:
         raise ValueError(f"x must have at least one pixel, got shape {x.shape}")
-    y, shape = _output(x, (images.shape[3],), out)
+    y = _output(x, (images.shape[3],), out)
     step = _steps.global_average(_dispatch.kernels, images.shape[1:])
-    return _run(step, images, y, _few_threads(images)).reshape(shape)
+    return _run(step, images, y, _few_threads(images))
 
 
 def dense(
@@ -319,14 +319,14 @@ def dense(
         )
     channels = packed.shape[1]
     bias = _vector(bias, "bias", channels)
-    y, shape = _result(x, (*x.shape[:-1], channels), out)
-    rows = np.ascontiguousarray(x).reshape(-1, 1, 1, x.shape[-1])
+    y = _result(x, (*x.shape[:-1], channels), out)
+    rows = _contiguous(x).reshape(-1, 1, 1, x.shape[-1])
     place = window((1, 1), 1)
     step = _steps.conv2d(
         _dispatch.kernels, rows.shape[1:], place, channels, 1, packed.data, bias,
         _bounds(activation, "activation"),
     )  # fmt: skip
-    return _run(step, rows, y, threads).reshape(shape)
+    return _run(step, rows, y, threads)
 
 
 def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -347,12 +347,15 @@ def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
         For another dtype, or an axis that x does not have.
     """
     x = float32(x, "x")
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"axis must be an integer, got {axis!r}")
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"axis must be within the {x.ndim} axes of x, got {axis}")
     if x.size == 0:
         return x.copy()
-    powers = np.exp(x - x.max(axis=axis, keepdims=True))
-    return powers / powers.sum(axis=axis, keepdims=True)
+    with np.errstate(all="ignore"):  # inf and NaN take their course
+        powers = np.exp(x - x.max(axis=axis, keepdims=True))
+        return powers / powers.sum(axis=axis, keepdims=True)
 
 
 def batch_norm(
@@ -392,16 +395,17 @@ def batch_norm(
     channels = x.shape[-1]
     named = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
     g, b, m, v = (
-        np.asarray(_vector(array, name, channels), np.float64) for name, array in named.items()
+        _given_vector(array, name, channels).astype(np.float64) for name, array in named.items()
     )
-    epsilon = float(epsilon)
+    if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float, np.floating)):
+        raise TypeError(f"epsilon must be a number, got {epsilon!r}")
     if not epsilon >= 0:
         raise ValueError(f"epsilon must be at least 0, got {epsilon}")
     if (v + epsilon <= 0).any():
         raise ValueError(f"variance + epsilon must be positive, got {(v + epsilon).min()}")
     factor = g / np.sqrt(v + epsilon)
     shift = b - m * factor
-    rows = np.ascontiguousarray(x).reshape(-1, 1, 1, channels)
+    rows = _contiguous(x).reshape(-1, 1, 1, channels)
     y = np.empty(x.shape, np.float32)
     step = _steps.scale(
         _dispatch.kernels, rows.shape[1:], factor.astype(np.float32), shift.astype(np.float32),
@@ -446,7 +450,7 @@ def add(
             same = array.ctypes.data == out.ctypes.data and array.flags.c_contiguous
             if not same and np.may_share_memory(array, out):
                 raise ValueError(f"out overlaps {name} without being the same array")
-    a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
+    a, b = _contiguous(a), _contiguous(b)
     step = _steps.add(_dispatch.kernels, (1, 1, 1), _bounds(activation, "activation"))
     program = _dispatch.kernels.Program([step])
     program.run((a, out, b), a.size, _few_threads(a))
@@ -460,8 +464,13 @@ def _maps(x: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"x must be (N, H, W, C) or (H, W, C), got shape {x.shape}")
     if x.shape[-1] == 0:
         raise ValueError(f"x must have at least one channel, got shape {x.shape}")
-    images = np.ascontiguousarray(x)
+    images = _contiguous(x)
     return x, images if x.ndim == 4 else images[np.newaxis]
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    """The array itself where the kernels can read it, else a copy."""
+    return np.require(array, requirements=["C", "A"])
 
 
 def _same_channels(images: np.ndarray, channels: int, name: str, shape: tuple[int, ...]) -> None:
@@ -472,7 +481,7 @@ def _same_channels(images: np.ndarray, channels: int, name: str, shape: tuple[in
 def _packed(weight: Weight, kind: str, groups: int = 1, name: str = "weight") -> PackedWeight:
     """The weight packed for `kind`, on the instruction set in use."""
     if not isinstance(weight, PackedWeight):
-        return pack(float32(weight, name), kind, groups=groups)
+        return pack_named(weight, name, kind, groups, aligned_empty)
     if weight.kind != kind:
         raise ValueError(f"{name} must be packed for {kind!r}, got {weight!r}")
     if weight.groups != groups:
@@ -484,8 +493,11 @@ def _packed(weight: Weight, kind: str, groups: int = 1, name: str = "weight") ->
 
 def _vector(array: Any, name: str, length: int) -> np.ndarray | None:
     """A float32 vector with one number per channel, or None."""
-    if array is None:
-        return None
+    return None if array is None else _given_vector(array, name, length)
+
+
+def _given_vector(array: Any, name: str, length: int) -> np.ndarray:
+    """A float32 vector with one number per channel."""
     array = float32(array, name)
     if array.shape != (length,):
         raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
@@ -521,30 +533,28 @@ def _check_out(out: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(f"out must have shape {shape}, got {out.shape}")
     if not out.flags.c_contiguous or not out.flags.writeable:
         raise ValueError("out must be C-contiguous and writeable")
+    if not out.flags.aligned:
+        raise ValueError("out must be aligned to whole floats")
 
 
-def _result(
-    x: np.ndarray, shape: tuple[int, ...], out: np.ndarray | None
-) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The array that the kernels write, new or `out`, and its shape."""
+def _result(x: np.ndarray, shape: tuple[int, ...], out: np.ndarray | None) -> np.ndarray:
+    """The array that the kernels write: `out`, or a new one."""
     if out is None:
-        return np.empty(shape, np.float32), shape
+        return np.empty(shape, np.float32)
     _check_out(out, shape)
     if np.may_share_memory(out, x):
         raise ValueError("out must not share memory with x")
-    return out, shape
+    return out
 
 
-def _output(
-    x: np.ndarray, map_shape: tuple[int, ...], out: np.ndarray | None
-) -> tuple[np.ndarray, tuple[int, ...]]:
+def _output(x: np.ndarray, map_shape: tuple[int, ...], out: np.ndarray | None) -> np.ndarray:
     """`_result` for a map: with the batch axis if x has one."""
     return _result(x, (x.shape[0], *map_shape) if x.ndim == 4 else map_shape, out)
 
 
 def _few_threads(x: np.ndarray) -> int:
     """Threads for a pass over memory: starting a team costs more than a small array."""
-    return 1 if x.size < 1 << 16 else _dispatch.get_num_threads()
+    return 1 if x.size < 1 << 16 else _dispatch.threads_or_default(None)
 
 
 def _run(step: Any, x: np.ndarray, y: np.ndarray, threads: int | None) -> np.ndarray:

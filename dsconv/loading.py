@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dsconv import images
+from dsconv._geometry import integer
 from dsconv.compiler.lowering import Lowered, lower
 from dsconv.compiler.model import Model
 from dsconv.compiler.parameters import Parameters
@@ -76,6 +77,7 @@ class Classifier(Model):
         -------
         list of Prediction, best first; for a sequence a list of such lists
         """
+        top = integer(top, "top")
         if isinstance(pictures, (str, os.PathLike, np.ndarray)):
             return self.classify([pictures], top)[0]
         if not pictures:
@@ -125,5 +127,10 @@ def load(
     """
     with open_weights(path) as file:
         graph, weights, normalisation = recognise(file, resolution)
-        lowered = lower(optimise(graph), Parameters(graph, weights))
+        try:
+            lowered = lower(optimise(graph), Parameters(graph, weights))
+        except (TypeError, ValueError) as error:
+            if str(error).startswith(file.path):
+                raise
+            raise type(error)(f"{file.path}: {error}") from None
     return Classifier(graph.name, lowered, threads, normalisation)

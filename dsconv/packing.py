@@ -85,18 +85,24 @@ def pack(
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     if isinstance(weight, PackedWeight):
         raise TypeError(f"weight is packed already: {weight!r}")
-    groups = integer(groups, "groups")
-    weight = float32(weight, "weight")
+    return pack_named(weight, "weight", kind, integer(groups, "groups"), empty or aligned_empty)
+
+
+def pack_named(
+    weight: Any, name: str, kind: str, groups: int, empty: Callable[[int], np.ndarray]
+) -> PackedWeight:
+    """`pack` for an argument called `name`."""
+    weight = float32(weight, name)
     rank, layout = _RANKS[kind]
     if weight.ndim != rank:
-        raise ValueError(f"weight must be {layout} for kind {kind!r}, got shape {weight.shape}")
+        raise ValueError(f"{name} must be {layout} for kind {kind!r}, got shape {weight.shape}")
     if 0 in weight.shape:
-        raise ValueError(f"weight must not be empty, got shape {weight.shape}")
+        raise ValueError(f"{name} must not be empty, got shape {weight.shape}")
     if groups > 1 and kind != "conv2d":
         raise ValueError(f'groups must be 1 for kind {kind!r}; only "conv2d" has groups')
     if weight.shape[-1] % groups:
         raise ValueError(f"groups must divide the output channels {weight.shape[-1]}, got {groups}")
-    data = (empty or aligned_empty)(packed_floats(weight.shape, kind, groups))
+    data = empty(packed_floats(weight.shape, kind, groups))
     if kind == "depthwise":
         pack_depthwise(weight, data, _dispatch.kernels)
     elif _runs_as_depthwise(weight.shape, groups):
@@ -129,15 +135,13 @@ def unpack(packed: PackedWeight) -> np.ndarray:
 
 def float32(array: Any, name: str) -> np.ndarray:
     """`array` as a numpy array of native float32, unchanged; another dtype is refused."""
-    array = np.asarray(array)
-    if array.dtype != np.float32:
+    try:
+        array = np.asarray(array)
+    except ValueError:  # a ragged list
+        raise TypeError(f"{name} must be float32, got {type(array).__name__}") from None
+    if array.dtype != np.float32:  # byte-swapped ones are another dtype, too
         raise TypeError(
             f"{name} must be float32, got {array.dtype}; convert with {name}.astype(numpy.float32)"
-        )
-    if not array.dtype.isnative:
-        raise TypeError(
-            f"{name} must be in native byte order, got {array.dtype.str!r}; "
-            f"convert with {name}.astype(numpy.float32)"
         )
     return array
 

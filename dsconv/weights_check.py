@@ -66,5 +66,5 @@ def check_weight(graph: Graph, name: str, array: Any) -> None:
         raise ValueError(f"weight {name!r} must have the shape {shape}, got {array.shape}")
     if parameter == "variance":
         least = array.astype(np.float64).min() + vars(layer)["epsilon"]
-        if least <= 0:
+        if not least > 0:
             raise ValueError(f"weight {name!r}: variance + epsilon must be above 0, got {least}")

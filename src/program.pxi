@@ -67,6 +67,16 @@ cdef void* doubles_of(object array, Py_ssize_t count) except? NULL:
     return data
 
 
+cdef int check_size(const Geometry* g) except -1:
+    """Refuse what no memory can hold, before sizes of scratch overflow."""
+    cdef double rows = <double>g.oh * g.sh + <double>g.kh * g.dh + g.h
+    cdef double columns = <double>g.ow * g.sw + <double>g.kw * g.dw + g.w
+    cdef double channels = g.c * g.multiplier + g.hidden + g.oc + BLOCK
+    if rows * columns * channels > 2.0 ** 48:
+        raise MemoryError(f"no memory for windows over {rows:.0f} x {columns:.0f} pixels")
+    return 0
+
+
 cdef class Step:
     """One layer: `op`, its geometry, (slot, offset) of its maps and its packed weights.
 
@@ -86,6 +96,7 @@ cdef class Step:
             raise ValueError(f"op must be one of {sorted(OPS)}, got {op!r}")
         self.data.op = OPS[op]
         self.data.g = geometry
+        check_size(&self.data.g)
         self.x[0], self.x[1] = x
         self.y[0], self.y[1] = y
         self.residual[0], self.residual[1] = residual or (-1, 0)

@@ -15,8 +15,11 @@ from types import ModuleType
 import pytest
 from hypothesis import HealthCheck, settings
 
-import dsconv
-from dsconv import _dispatch
+# Tests ask for threads where they mean it; a team for every small call would wait most of the time.
+os.environ.setdefault("DSCONV_NUM_THREADS", "1")
+
+import dsconv  # noqa: E402
+from dsconv import _dispatch  # noqa: E402
 
 settings.register_profile(
     "dev",

@@ -6,18 +6,13 @@ the newest. Every tensor that nothing reads becomes an output; so do some others
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from graph_blocks import Grower
 from hypothesis import strategies as st
 
 from dsconv.graph import Graph
-from dsconv.layers import Add
-
-Shape = tuple[int, ...]
-WIDTHS = [1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 24, 33]  # channels, around whole vecs and blocks of them
-CLIPS = [(0.0, math.inf), (0.0, 6.0), (-0.5, 0.7), (-math.inf, 0.25), (-1.0, math.inf)]
 
 
 class RandomGraph(NamedTuple):
@@ -34,16 +29,23 @@ class RandomGraph(NamedTuple):
 @st.composite
 def random_graphs(draw: Any, blocks: int = 4, images: int = 3) -> RandomGraph:
     """A graph of up to `blocks` blocks."""
-    grower = _Grower(draw)
+    grower = Grower(draw)
     for _ in range(draw(st.integers(2, blocks))):
         grower.grow()
     grower.choose_outputs()
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     graph = grower.graph
-    x = tuple(
+    return RandomGraph(graph, random_weights(graph, random), random_inputs(graph, images, random))
+
+
+def random_inputs(
+    graph: Graph, images: int, random: np.random.Generator | int = 0
+) -> tuple[np.ndarray, ...]:
+    """A batch for every input of a graph; `random` may be a seed."""
+    random = np.random.default_rng(random)
+    return tuple(
         random.normal(size=(images, *graph.shape(name))).astype(np.float32) for name in graph.inputs
     )
-    return RandomGraph(graph, random_weights(graph, random), x)
 
 
 def random_weights(graph: Graph, random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -55,300 +57,3 @@ def random_weights(graph: Graph, random: np.random.Generator) -> dict[str, np.nd
         if name.endswith("/variance"):
             array *= random.choice([0.1, 1.0, 4.0], array.shape)
     return weights
-
-
-class _Grower:
-    """A graph under construction."""
-
-    def __init__(self, draw: Any) -> None:
-        self.draw = draw
-        self.graph = Graph("random")
-        self.products = 0
-        for number in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
-            rank = draw(st.sampled_from([3, 3, 3, 3, 1, 2]))
-            sides = tuple(draw(st.integers(1, 8)) for _ in range(rank - 1))
-            self.graph.input((*sides, draw(st.sampled_from(WIDTHS))), name=f"input{number}")
-
-    def grow(self) -> None:
-        """One more block."""
-        blocks = (
-            self.convolution, self.pointwise, self.depthwise, self.separable,
-            self.inverted_residual, self.normalised_sum, self.shortcut, self.dense,
-            self.batch_norm, self.clip, self.activation, self.addition, self.product,
-            self.concat, self.split, self.pool, self.global_pool, self.shuffle,
-            self.normalisation, self.move, self.view,
-        )  # fmt: skip
-        self.draw(st.sampled_from(blocks))()
-
-    def choose_outputs(self) -> None:
-        """Whatever nothing reads, and some of the rest, in any order."""
-        graph = self.graph
-        read = {tensor for node in graph.nodes.values() for tensor in node.inputs}
-        outputs = []
-        for node in graph.nodes:
-            tensors = list(graph.tensors(node))
-            unread = [tensor for tensor in tensors if tensor not in read]
-            if len(unread) == len(tensors):
-                outputs.append(self.draw(st.sampled_from(tensors)))
-            outputs += [t for t in tensors if t not in outputs and self.rarely()]
-        graph.output(*self.draw(st.permutations(outputs)))
-
-    # Choices
-
-    def rarely(self) -> bool:
-        return self.draw(st.integers(0, 7)) == 7
-
-    def coin(self) -> bool:
-        return self.draw(st.booleans())
-
-    def one_of(self, values: Any) -> Any:
-        return self.draw(st.sampled_from(values))
-
-    def tensors(self) -> list[str]:
-        """All tensors, the newest first."""
-        return [t for node in reversed(self.graph.nodes) for t in self.graph.tensors(node)]
-
-    def recent(self, tensors: list[str]) -> str:
-        """One of the tensors, mostly one of the first."""
-        return tensors[min(self.one_of([0, 0, 0, 0, 1, 1, 2, 3, 5]), len(tensors) - 1)]
-
-    def any(self) -> str:
-        return self.recent(self.tensors())
-
-    def map(self) -> str:
-        """A tensor (H, W, C); a new input where there is none."""
-        maps = [t for t in self.tensors() if len(self.graph.shape(t)) == 3]
-        if not maps:
-            return self.graph.input((3, 5, 4))
-        return self.recent(maps)
-
-    def vector(self) -> str:
-        """A tensor (C,), flattened or pooled where need be."""
-        x = self.any()
-        shape = self.graph.shape(x)
-        if len(shape) == 3 and self.coin():
-            return self.graph.global_average_pool(x)
-        return x if len(shape) == 1 else self.graph.flatten(x)
-
-    def like(self, x: str) -> str:
-        """A tensor of the same shape, x itself if there is no other."""
-        shape = self.graph.shape(x)
-        return self.recent([t for t in self.tensors() if self.graph.shape(t) == shape])
-
-    def window(self, x: str) -> dict[str, Any]:
-        """Kernel, stride, padding and dilation that leave something of a map."""
-        stride, dilation = (self.one_of([1, 1, 2, (1, 2), 3]), self.one_of([1, 1, 1, 2, (3, 1)]))
-        kernel = self.one_of([3, 3, 1, 2, (3, 1), (2, 4), 5])
-        paddings: list[Any] = ["same", "same", 1, (0, 2), ((0, 1), (1, 0)), "valid"]
-        padding = self.one_of(paddings)
-        reach = [
-            (k - 1) * d + 1
-            for k, d in zip(
-                kernel if isinstance(kernel, tuple) else (kernel, kernel),
-                dilation if isinstance(dilation, tuple) else (dilation, dilation),
-                strict=True,
-            )
-        ]
-        if any(r > s for r, s in zip(reach, self.graph.shape(x), strict=False)):
-            padding = "same"
-        return {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
-
-    # Blocks
-
-    def maybe_norm(self, x: str) -> str:
-        return self.graph.batch_norm(x, self.one_of([1e-3, 1e-5])) if self.coin() else x
-
-    def maybe_clip(self, x: str) -> str:
-        return self.graph.clip(x, *self.one_of(CLIPS)) if self.coin() else x
-
-    def convolution(self) -> None:
-        x = self.map()
-        channels = self.graph.shape(x)[2]
-        groups = self.one_of([g for g in (1, 1, 1, 2, 3, channels) if channels % g == 0])
-        filters = groups * self.one_of([w for w in WIDTHS if w == 1 or groups * w <= 40])
-        clip = self.one_of(CLIPS) if self.rarely() else None
-        y = self.graph.conv2d(
-            x, filters, **self.window(x), groups=groups, bias=self.coin(), clip=clip
-        )
-        self.maybe_clip(self.maybe_norm(y))
-
-    def pointwise(self) -> None:
-        x = self.map()
-        y = self.graph.conv2d(
-            x, self.one_of(WIDTHS), stride=self.one_of([1, 1, 2]), bias=self.coin()
-        )
-        self.maybe_clip(self.maybe_norm(y))
-
-    def depthwise_of(self, x: str) -> str:
-        multiplier = 1
-        if self.graph.shape(x)[2] <= 17:
-            multiplier = self.one_of([1, 1, 1, 2, 3])
-        y = self.graph.depthwise_conv2d(
-            x, **self.window(x), multiplier=multiplier, bias=self.coin()
-        )
-        return self.maybe_clip(self.maybe_norm(y))
-
-    def depthwise(self) -> None:
-        self.depthwise_of(self.map())
-
-    def separable(self) -> None:
-        y = self.depthwise_of(self.map())
-        y = self.graph.conv2d(y, self.one_of(WIDTHS), bias=self.coin())
-        self.maybe_clip(self.maybe_norm(y))
-
-    def inverted_residual(self) -> None:
-        x = self.map()
-        channels = self.graph.shape(x)[2]
-        y = self.graph.conv2d(x, self.one_of(WIDTHS), bias=self.coin())
-        y = self.depthwise_of(self.maybe_clip(self.maybe_norm(y)))
-        same = self.graph.shape(y)[:2] == self.graph.shape(x)[:2]
-        y = self.graph.conv2d(y, channels if same else self.one_of(WIDTHS), bias=self.coin())
-        y = self.maybe_norm(y)
-        if same:
-            y = self.graph.add(Add(), *self.either_way(x, y))
-        self.maybe_clip(y)
-
-    def normalised_sum(self) -> None:
-        """conv - batch norm - add, as in ResNet, with any tensor of the same shape."""
-        x = self.map()
-        y = self.graph.conv2d(x, self.graph.shape(x)[2], self.one_of([1, 3]), bias=self.coin())
-        y = self.maybe_norm(y)
-        self.maybe_clip(self.graph.add(Add(), *self.either_way(y, self.like(x))))
-
-    def shortcut(self) -> None:
-        """Two convolutions added."""
-        x = self.map()
-        filters, stride = self.one_of(WIDTHS), self.one_of([1, 2])
-        a, b = (
-            self.maybe_norm(self.graph.conv2d(x, filters, kernel, stride=stride))
-            for kernel in (3, 1)
-        )
-        self.maybe_clip(self.graph.add(Add(), a, b))
-
-    def dense(self) -> None:
-        x = self.vector()
-        y = self.graph.dense(x, self.one_of(WIDTHS), bias=self.coin())
-        self.maybe_clip(self.maybe_norm(y))
-
-    def batch_norm(self) -> None:
-        """Behind anything: a tensor with other readers, an input, another batch norm."""
-        self.maybe_clip(self.graph.batch_norm(self.any(), self.one_of([1e-3, 1e-5])))
-
-    def clip(self) -> None:
-        self.graph.clip(self.any(), *self.one_of(CLIPS))
-
-    def activation(self) -> None:
-        x = self.any()
-        kind = self.one_of(["leaky_relu", "hard_swish", "hard_sigmoid", "sigmoid", "softmax"])
-        if kind == "softmax":
-            rank = len(self.graph.shape(x))
-            self.graph.softmax(x, axis=self.draw(st.integers(-rank, rank - 1)))
-        elif kind == "leaky_relu":
-            self.graph.leaky_relu(x, self.one_of([0.1, 0.0, 1.5, -0.5]))
-        else:
-            getattr(self.graph, kind)(x)
-
-    def either_way(self, a: str, b: str) -> tuple[str, str]:
-        return (a, b) if self.coin() else (b, a)
-
-    def addition(self) -> None:
-        x = self.any()
-        clip = self.one_of(CLIPS) if self.rarely() else None
-        self.maybe_clip(self.graph.add(Add(clip), x, self.like(x)))
-
-    def product(self) -> None:
-        """A map and its gate, or at most twice two tensors of one shape: values stay in range."""
-        x = self.any()
-        if len(self.graph.shape(x)) == 3 and self.coin():
-            gate = self.graph.global_average_pool(x, keep_dims=self.coin())
-            gate = self.one_of([self.graph.sigmoid, self.graph.hard_sigmoid])(gate)
-            self.graph.mul(*self.either_way(x, gate))
-        elif self.products < 2:
-            self.products += 1
-            self.graph.mul(x, self.like(x))
-
-    def concat(self) -> None:
-        x = self.any()
-        shape = self.graph.shape(x)
-        axis = self.draw(st.integers(-len(shape), len(shape) - 1))
-
-        def rest(tensor: str) -> tuple[int, Shape]:
-            other = self.graph.shape(tensor)
-            index = axis % len(shape)
-            return len(other), other[:index] + other[index + 1 :]
-
-        fitting = [t for t in self.tensors() if rest(t) == rest(x)]
-        others = [self.recent(fitting) for _ in range(self.draw(st.integers(0, 2)))]
-        self.graph.concat(x, *others, axis=axis)
-
-    def split(self) -> None:
-        x = self.any()
-        shape = self.graph.shape(x)
-        axes = [axis for axis, size in enumerate(shape) if size > 1]
-        if not axes:
-            return
-        axis = self.one_of(axes[::-1])
-        first = self.draw(st.integers(1, shape[axis] - 1))
-        sizes = [first, shape[axis] - first]
-        if sizes[1] > 1 and self.coin():
-            sizes[1:] = [1, sizes[1] - 1]
-        self.graph.split(x, tuple(sizes), axis=axis - len(shape) if self.coin() else axis)
-
-    def pool(self) -> None:
-        x = self.map()
-        kernel, stride = self.one_of([2, 3, (1, 2)]), self.one_of([1, 2, (2, 1), 3])
-        options: dict[str, Any] = {"padding": "same"}
-        if min(self.graph.shape(x)[:2]) >= 3 and self.coin():
-            padding = self.one_of(["valid", ((0, 1), (0, 1)) if kernel == 3 else "valid"])
-            options = {"padding": padding, "ceil": self.coin()}
-        if self.coin():
-            self.graph.max_pool(x, kernel, stride, **options)
-        else:
-            self.graph.average_pool(x, kernel, stride, **options, count_padding=self.coin())
-
-    def global_pool(self) -> None:
-        self.graph.global_average_pool(self.map(), keep_dims=self.coin())
-
-    def shuffle(self) -> None:
-        x = self.map()
-        channels = self.graph.shape(x)[2]
-        self.graph.channel_shuffle(x, self.one_of([g for g in (1, 2, 3, 8) if channels % g == 0]))
-
-    def normalisation(self) -> None:
-        if self.coin():
-            self.graph.local_response_norm(
-                self.map(), size=self.one_of([1, 3, 5, 99]), alpha=self.one_of([1e-4, 0.1])
-            )
-        else:
-            self.graph.l2_normalize(self.any(), self.one_of([1e-2, 1e-6]))
-
-    def move(self) -> None:
-        """Space to depth, pad, resize or transpose."""
-        kind = self.one_of(["space_to_depth", "pad", "resize", "transpose"])
-        if kind == "transpose":
-            x = self.any()
-            axes = range(len(self.graph.shape(x)))
-            self.graph.transpose(x, tuple(self.draw(st.permutations(axes))))
-            return
-        x = self.map()
-        height, width, channels = self.graph.shape(x)
-        if kind == "space_to_depth":
-            blocks = [b for b in (1, 2, 3) if height % b == width % b == 0]
-            self.graph.space_to_depth(x, max(blocks) if channels <= 9 else 1)
-        elif kind == "pad":
-            self.graph.pad(x, self.one_of([0, 1, (2, 0), ((0, 3), (1, 2))]))
-        else:
-            size = self.draw(st.integers(1, 9)), self.draw(st.integers(1, 9))
-            self.graph.resize(x, *size, self.one_of(["half_pixel", "align_corners"]))
-
-    def view(self) -> None:
-        """Flatten, or another shape of the same values."""
-        x = self.any()
-        if self.coin():
-            self.graph.flatten(x)
-            return
-        size = math.prod(self.graph.shape(x))
-        divisors = [d for d in range(1, 13) if size % d == 0]
-        first = self.one_of(divisors)
-        second = self.one_of([d for d in divisors if size // first % d == 0])
-        self.graph.reshape(x, self.one_of([(first, second, -1), (first, -1), (-1, second)]))

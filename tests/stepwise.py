@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from compiled import assert_bits, outputs
 from tolerance import assert_close
 
 from dsconv.compiler.passes import optimise
@@ -27,12 +28,7 @@ def assert_layers_and_whole(
 ) -> None:
     """Each layer is within its own bound, and the compiled graph is the chain of them."""
     tensors = assert_layers(graph, weights, x)
-    results = graph.compile(weights)(x)
-    results = results if isinstance(results, tuple) else (results,)
-    for name, result in zip(graph.outputs, results, strict=True):
-        np.testing.assert_array_equal(
-            result.view(np.uint32), tensors[name].view(np.uint32), err_msg=name
-        )
+    assert_bits(outputs(graph.compile(weights), x), tuple(tensors[name] for name in graph.outputs))
 
 
 def assert_layers(
@@ -50,8 +46,7 @@ def assert_layers(
         assert len(one.nodes) - len(one.inputs) == 1, f"{name} is not optimised as in the whole"
         own = {parameter: weights[parameter] for parameter in part.parameters()}
         arrays = tuple(tensors[tensor] for tensor in inputs)
-        results = part.compile(own)(arrays)
-        results = results if isinstance(results, tuple) else (results,)
+        results = outputs(part.compile(own), arrays)
         expected = interpret_with_bounds(part, own, arrays)
         for tensor, y, (value, bound) in zip(wanted, results, expected, strict=True):
             try:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from checkpoint_files import Arrays, npz, pth, slim, torchvision
-from random_graphs import random_weights
+from checkpoint_files import npz
+from saved_networks import NETWORKS, Saved
 
 import dsconv
-from dsconv import images, models
-from dsconv.graph import Graph
+from dsconv import images
 from dsconv.loading import Classifier, load
 
 CLASSES = 6
@@ -72,28 +70,6 @@ def test_pictures(shared: Path, network: str) -> None:
 
 
 # Files of other widths, resolutions and numbers of classes
-
-Build = Callable[..., Graph]
-NETWORKS: dict[str, tuple[Build, Callable[..., Arrays], Callable[..., bytes]]] = {
-    "mobilenet_v1": (models.mobilenet_v1, slim, npz),
-    "mobilenet_v2": (models.mobilenet_v2, torchvision, pth),
-}
-
-
-class Saved:
-    """A small network in a file of its framework."""
-
-    def __init__(self, name: str, alpha: float = 0.25, resolution: int = 32) -> None:
-        build, rename, self.write = NETWORKS[name]
-        self.resolution = resolution
-        self.graph = build(alpha, resolution, CLASSES)
-        self.weights = random_weights(self.graph, np.random.default_rng(0))
-        self.arrays = rename(self.weights)
-
-    def load(self, folder: Path, **options: Any) -> Classifier:
-        path = folder / "weights of a network"
-        path.write_bytes(self.write(self.arrays))
-        return load(path, resolution=self.resolution, **options)
 
 
 @pytest.mark.parametrize(
@@ -181,122 +157,3 @@ def test_bad_options(tmp_path: Path, option: str, value: int) -> None:
     path.write_bytes(npz(Saved("mobilenet_v1").arrays))
     with pytest.raises(ValueError, match=f"{option} must be at least 1, got 0"):
         load(path, **{option: value})
-
-
-# Files that are not what they should be
-
-ARRAYS = [  # one of each kind of layer, by network
-    ("mobilenet_v1", "MobilenetV1/Conv2d_0/weights", "conv0/weight"),
-    ("mobilenet_v1", "MobilenetV1/Conv2d_7_depthwise/depthwise_weights", "block7/depthwise/weight"),
-    ("mobilenet_v1", "MobilenetV1/Conv2d_5_pointwise/BatchNorm/beta", "block5/pointwise/bn/beta"),
-    ("mobilenet_v1", "MobilenetV1/Conv2d_13_pointwise/weights", "block13/pointwise/weight"),
-    ("mobilenet_v1", "MobilenetV1/Logits/Conv2d_1c_1x1/weights", "logits/weight"),
-    ("mobilenet_v1", "MobilenetV1/Logits/Conv2d_1c_1x1/biases", "logits/bias"),
-    ("mobilenet_v2", "features.0.0.weight", "conv0/weight"),
-    ("mobilenet_v2", "features.1.conv.1.weight", "block1/project/weight"),
-    ("mobilenet_v2", "features.9.conv.1.0.weight", "block9/depthwise/weight"),
-    ("mobilenet_v2", "features.17.conv.2.weight", "block17/project/weight"),
-    ("mobilenet_v2", "features.17.conv.3.running_var", "block17/project/bn/variance"),
-    ("mobilenet_v2", "classifier.1.weight", "logits/weight"),
-    ("mobilenet_v2", "classifier.1.bias", "logits/bias"),
-]
-
-
-@pytest.mark.parametrize(("network", "array"), [a[:2] for a in ARRAYS])
-def test_an_array_is_missing(tmp_path: Path, network: str, array: str) -> None:
-    saved = Saved(network, 0.35)
-    del saved.arrays[array]
-    with pytest.raises(ValueError, match=f"weights of a network: .*{array}"):
-        saved.load(tmp_path)
-
-
-@pytest.mark.parametrize("network", NETWORKS)
-def test_arrays_are_left_over(tmp_path: Path, network: str) -> None:
-    saved = Saved(network, 0.35)
-    saved.arrays["optimizer/momentum"] = np.zeros(3, np.float32)
-    with pytest.raises(ValueError, match="weights of a network: 1 arrays? .*optimizer/momentum"):
-        saved.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda a: a[..., :-1],
-        lambda a: np.concatenate([a, a], axis=-1),
-        lambda a: a[np.newaxis],
-        lambda a: a.ravel()[0],
-        lambda a: a[:0],
-    ],
-    ids=["less", "twice", "another axis", "a number", "nothing"],
-)
-@pytest.mark.parametrize(("network", "array", "ours"), ARRAYS)
-def test_an_array_has_the_wrong_shape(
-    tmp_path: Path, network: str, array: str, ours: str, change: Any
-) -> None:
-    """The message names it, or an array that contradicts it: width and classes are taken from one."""
-    saved = Saved(network, 0.35)
-    saved.arrays[array] = np.asarray(change(saved.arrays[array]))
-    decides = array.endswith((".17.conv.2.weight", "13_pointwise/weights", "biases", "1.bias"))
-    named = "" if decides else f"'({array}|{ours})'"
-    with pytest.raises(ValueError, match=f"{named}.*(shape|must be|above 0|at least)"):
-        saved.load(tmp_path)
-
-
-@pytest.mark.parametrize(("network", "array", "ours"), ARRAYS)
-def test_an_array_has_the_wrong_dtype(tmp_path: Path, network: str, array: str, ours: str) -> None:
-    saved = Saved(network, 0.35)
-    saved.arrays[array] = saved.arrays[array].astype(np.float64)
-    with pytest.raises((TypeError, ValueError), match=f"'({array}|{ours})'.*float32"):
-        saved.load(tmp_path)
-
-
-@pytest.mark.parametrize("network", NETWORKS)
-def test_a_width_beyond_all_memory(tmp_path: Path, network: str) -> None:
-    """An array without values may have any number of channels."""
-    saved = Saved(network, 0.35)
-    if network == "mobilenet_v1":
-        decides, shape = "MobilenetV1/Conv2d_13_pointwise/weights", (1, 1, 0, 2**40)
-    else:
-        decides, shape = "features.17.conv.2.weight", (2**40, 0, 1, 1)
-    saved.arrays[decides] = np.empty(shape, np.float32)
-    with pytest.raises(ValueError, match="has more than 2147483647 values"):
-        saved.load(tmp_path)
-
-
-@pytest.mark.parametrize("share", [0.001, 0.3, 0.9, 0.999])
-@pytest.mark.parametrize("network", NETWORKS)
-def test_a_truncated_file(tmp_path: Path, network: str, share: float) -> None:
-    saved = Saved(network, 0.25)
-    data = saved.write(saved.arrays)
-    path = tmp_path / "truncated"
-    path.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(ValueError, match="truncated: "):
-        load(path, resolution=32)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "the file is empty"),
-        (b"layer,weight\nconv0,0.5\n", "unknown format"),
-        (pickle.dumps({"weights": [1, 2]}), "a pickle, but not a PyTorch checkpoint"),
-        (npz({}), "no known network"),
-        (npz({"weight": np.zeros(3)}), "no known network has these arrays .weight"),
-        (pth({"weight": np.zeros(3)}), "no known network has these arrays .weight"),
-    ],
-    ids=["empty", "text", "pickle", "no arrays", "another npz", "another pth"],
-)
-def test_files_of_no_network(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "something"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"something: {message}"):
-        load(path)
-
-
-def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nothing.npz"):
-        load(tmp_path / "nothing.npz")
-    with pytest.raises(OSError, match=tmp_path.name):
-        load(tmp_path)
-    with pytest.raises(TypeError):
-        load(3.5)  # type: ignore[arg-type]

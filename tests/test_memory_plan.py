@@ -181,6 +181,14 @@ def test_arena_bytes_of_a_model() -> None:
     assert graph.compile().arena_bytes == (2 * 4 * 224, 4 * 224)
 
 
+def test_a_product_does_not_take_the_place_of_a_smaller_factor() -> None:
+    graph = Graph()
+    x = graph.relu(graph.input((5, 7, 6)))
+    gate = graph.sigmoid(graph.global_average_pool(x))
+    graph.output(graph.softmax(graph.mul(gate, x)), graph.sigmoid(x))
+    assert_nothing_is_lost(graph)
+
+
 def test_a_layer_named_like_the_copy_of_an_output() -> None:
     """Whatever the compiler calls its own buffers, all names are free for the graph's layers."""
     graph = Graph()

@@ -49,7 +49,7 @@ def test_nan_reaches_its_receptive_field(isa, operation, data):
     field = (reached_through_both if operation == "separable_conv2d" else reached)(call, marks)
     x = call.arrays["x"]
     with_zero, with_nan = (np.where(marks, value, x).astype(np.float32) for value in (0, np.nan))
-    y = call(x=with_nan, threads=2)
+    y = call(x=with_nan)
     assert np.array_equal(np.isnan(y), field)
     assert same_bits(y[~field], call(x=with_zero)[~field])
 
@@ -98,7 +98,7 @@ def test_nothing_is_left_over_from_the_call_before(isa, data):
     y = call()
     for strategy in calls.WITH_WEIGHTS.values():  # their scratch memory is full of NaN now
         nan = data.draw(strategy(isa, BUDGET))
-        nan(x=np.full_like(nan.arrays["x"], np.nan), threads=2)
+        nan(x=np.full_like(nan.arrays["x"], np.nan))
     assert same_bits(call(threads=2), y)
 
 

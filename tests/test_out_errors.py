@@ -39,7 +39,7 @@ def test_dtypes_of_out(operation):
 @each(WITH_OUT)
 def test_layouts_of_out(operation):
     shape = call(operation).shape
-    message = "^out must be C-contiguous and writeable"
+    message = "^out must be C-contiguous.* writeable"
     refused(ValueError, message, operation, out=np.zeros((*shape, 2), np.float32)[..., 0])
     refused(ValueError, message, operation, out=np.zeros(shape, np.float32)[::-1])
     refused(ValueError, message, operation, out=np.zeros(shape, np.float32, order="F"))
@@ -108,7 +108,10 @@ one = np.ones((3, 3, 1), np.float32)
 arguments = {"weight": np.ones((3, 3, 1, 1), np.float32)}
 if sys.argv[1] == "separable_conv2d":
     arguments = {"depthwise_weight": arguments["weight"], "pointwise_weight": one[0, :1]}
-for n in (2**31, 2**32 + 1, 2**61, 2**62, 2**63, 10**30):
+numbers = [2**28, 2**29, 2**30, 2**31 - 1, 2**31, 2**61, 2**63, 10**30]
+if sys.argv[2] == "taps":
+    numbers.append((2**29 + 16383, 2**29 - 16385))  # 2n + 2 times 2m + 3 is 2**60 + 2**15
+for n in numbers:
     options, expected = {
         "taps": ({"dilation": n}, one),  # the center alone falls on the map
         "frame": ({"padding": n, "stride": n}, np.pad([[[9]]], [(1, 1), (1, 1), (0, 0)])),
@@ -120,6 +123,7 @@ for n in (2**31, 2**32 + 1, 2**61, 2**62, 2**63, 10**30):
         print(n, "refused:", error, flush=True)
     else:
         print(n, "right" if np.array_equal(y, expected) else f"wrong: {y.tolist()}", flush=True)
+print("done")
 """
 
 
@@ -130,7 +134,7 @@ def test_huge_numbers(operation, apart):
     pytest.importorskip("resource", reason="this system has no limit of memory to set")
     done = processes.run(HUGE, operation, apart, OPENBLAS_NUM_THREADS="1")
     assert done.returncode == 0, f"ended with {done.returncode} after {done.stdout}{done.stderr}"
-    assert "wrong" not in done.stdout and len(done.stdout.splitlines()) == 6
+    assert "wrong" not in done.stdout and done.stdout.endswith("done\n")
 
 
 @pytest.mark.parametrize("padding", [10**6, 10**9, 10**18, 10**30])

@@ -149,4 +149,5 @@ def softmax(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     off = power.sum(axis, keepdims=True)
     off += gamma(x.shape[axis]) * (total + off)
     quotient = (np.exp(d) + power) / (total - off)  # the largest that it can be
-    return y, quotient - y + unit * quotient + SUBNORMAL + 8 * 2.0**-53
+    double = gamma(x.shape[axis] + 4, 2.0**-53)  # the reference's own rounding; y is at most 1
+    return y, quotient - y + unit * quotient + SUBNORMAL + double

@@ -46,6 +46,7 @@ class Layout:
         self._graph = graph
         self._origin: dict[str, str] = {}  # tensor -> the tensor whose memory it is
         self._slots: dict[str, int] = {}
+        self._copy_slots: dict[str, int] = {}
         self._buffers: dict[str, Buffer] = {}
         self.copies: list[tuple[str, str]] = []
         for slot, name in enumerate(graph.inputs, start=1):
@@ -54,7 +55,7 @@ class Layout:
             origin = self._root(name)
             if origin in self._slots:
                 self.copies.append((origin, name))
-                self._slots[name + "/copy"] = slot
+                self._copy_slots[name] = slot
             else:
                 self._slots[origin] = slot
         self._make_buffers()
@@ -82,7 +83,7 @@ class Layout:
 
     def output_place(self, name: str) -> Place:
         """Where the caller finds an output of `copies`."""
-        return self._slots[name + "/copy"], 0
+        return self._copy_slots[name], 0
 
     def _root(self, tensor: str) -> str:
         """Follow views back to the tensor that was computed."""

@@ -51,7 +51,8 @@ class Lowered:
     steps: list[Any] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     packed: dict[str, tuple[PackedWeight, np.ndarray | None]] = field(default_factory=dict)
-    plain: dict[str, Any] = field(default_factory=dict)  # factors of batch norms, learned scales
+    norms: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # not folded
+    plain: dict[str, np.ndarray] = field(default_factory=dict)  # learned scales
 
 
 def lower(graph: Graph, weights: Weights) -> Lowered:
@@ -113,16 +114,16 @@ class _Emitter:
         weight, bias = self._weights.stage(stage)
         groups = getattr(stage.layer, "groups", 1)
         packed = pack(weight, _kind(stage), groups=groups, empty=self._lowered.block)
-        self._lowered.packed[stage.name] = packed, bias
+        self._lowered.packed[stage.name] = packed, None if bias is None else bias.copy()
         return packed.data, bias
 
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
         factor, shift = self._weights.norm(name, epsilon)
-        self._lowered.plain[name] = factor, shift
+        self._lowered.norms[name] = factor, shift
         return factor.astype(np.float32), shift.astype(np.float32)
 
     def read(self, name: str) -> np.ndarray:
-        array = self._lowered.plain[name] = np.ascontiguousarray(self._weights.read(name))
+        array = self._lowered.plain[name] = self._weights.read(name).copy()
         return array
 
     def step(self, op: str, **fields: Any) -> Any:
@@ -362,10 +363,20 @@ def _space_to_depth(emit: _Emitter) -> list[Any]:
 
 
 def _transpose(emit: _Emitter) -> list[Any]:
-    permutation = vars(emit.layer)["permutation"]
+    """One copy for every index of the axes beyond five."""
+    permutation, out = vars(emit.layer)["permutation"], emit.output_shapes[0]
     strides = [math.prod(emit.shapes[0][i + 1 :]) for i in permutation]
-    out = emit.output_shapes[0]
-    return [_move(emit, out, strides, [math.prod(out[i + 1 :]) for i in range(len(out))])]
+    to = [math.prod(out[i + 1 :]) for i in range(len(out))]
+    total, extra = math.prod(out), max(len(out) - 5, 0)
+    steps = []
+    for index in np.ndindex(*out[:extra]):
+        shift, to_shift = (
+            sum(i * stride for i, stride in zip(index, s, strict=False)) for s in (strides, to)
+        )
+        axes = out[extra:], strides[extra:], to[extra:]
+        places = emit.inputs[0], emit.outputs[0]
+        steps.append(_copy(emit.kernels, total, total, *places, *axes, shift, to_shift))
+    return steps
 
 
 def _pad(emit: _Emitter) -> list[Any]:

@@ -119,21 +119,25 @@ class Model:
         if len(x) != len(names):
             raise ValueError(f"x must hold {len(names)} inputs {names}, got {len(x)}")
         arrays: list[np.ndarray] = []
+        single: list[bool] = []
         for (name, shape), given in zip(self.inputs.items(), x, strict=True):
             array = float32(given, f"input {name!r}")
-            if array.shape == shape:
+            single.append(array.shape == shape)
+            if single[-1]:
                 array = array[np.newaxis]
             elif array.shape[1:] != shape:
                 text = ", ".join(map(str, shape))
                 raise ValueError(
                     f"input {name!r} must have shape (N, {text}) or ({text}), got {array.shape}"
                 )
+            if single[-1] != single[0]:
+                raise ValueError("all inputs must be batches, or all single examples")
             if arrays and len(array) != len(arrays[0]):
                 raise ValueError(
                     f"all inputs must have one batch size, got {len(arrays[0])} and {len(array)}"
                 )
-            arrays.append(np.ascontiguousarray(array))
-        return tuple(arrays), np.ndim(x[0]) == len(self.inputs[names[0]])
+            arrays.append(np.require(array, requirements=["C", "A"]))
+        return tuple(arrays), single[0]
 
     def __getstate__(self) -> dict[str, Any]:
         """Graph and folded weights; packed ones belong to one instruction set."""
@@ -142,6 +146,7 @@ class Model:
             "name": self.name,
             "graph": self._lowered.graph,
             "stages": stages,
+            "norms": self._lowered.norms,
             "plain": self._lowered.plain,
             "threads": self.threads,
         }
@@ -152,7 +157,7 @@ class Model:
     @staticmethod
     def _restored(state: dict[str, Any]) -> Lowered:
         """Pack the weights of a pickled model for the instruction set in use."""
-        return lower(state["graph"], _Stored(state["stages"], state["plain"]))
+        return lower(state["graph"], _Stored(state["stages"], state["norms"], state["plain"]))
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, inputs={self.inputs}, outputs={self.outputs})"
@@ -161,14 +166,16 @@ class Model:
 class _Stored:
     """Folded weights of a pickled model, as `lower` asks for them."""
 
-    def __init__(self, stages: dict[str, Any], plain: dict[str, Any]) -> None:
-        self._stages, self._plain = stages, plain
+    def __init__(
+        self, stages: dict[str, Any], norms: dict[str, Any], plain: dict[str, np.ndarray]
+    ) -> None:
+        self._stages, self._norms, self._plain = stages, norms, plain
 
     def stage(self, stage: Stage) -> tuple[np.ndarray, np.ndarray | None]:
         return self._stages[stage.name]
 
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-        return self._plain[name]
+        return self._norms[name]
 
     def read(self, name: str) -> np.ndarray:
         return self._plain[name]

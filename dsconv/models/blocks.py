@@ -79,6 +79,8 @@ def checked_alpha(alpha: float) -> float:
     alpha = number(alpha, "alpha")
     if alpha <= 0:
         raise ValueError(f"alpha must be above 0, got {alpha}")
+    if alpha > 1e300:  # times a number of channels, it would be infinite
+        raise ValueError(f"alpha must be at most 1e300, got {alpha}")
     return alpha
 
 
