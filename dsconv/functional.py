@@ -97,7 +97,7 @@ def conv2d(
         _dispatch.kernels, images.shape[1:], place, channels, groups, packed.data, bias,
         _bounds(activation, "activation"),
     )  # fmt: skip
-    return _run(step, images, y, threads)
+    return _run(step, images, y, threads, kh * kw * group_in)
 
 
 def depthwise_conv2d(
@@ -146,7 +146,7 @@ def depthwise_conv2d(
         _dispatch.kernels, images.shape[1:], place, multiplier, packed.data, bias,
         _bounds(activation, "activation"),
     )  # fmt: skip
-    return _run(step, images, y, threads)
+    return _run(step, images, y, threads, kh * kw)
 
 
 def pointwise_conv2d(
@@ -189,7 +189,7 @@ def pointwise_conv2d(
         _dispatch.kernels, images.shape[1:], place, channels, 1, packed.data, bias,
         _bounds(activation, "activation"),
     )  # fmt: skip
-    return _run(step, images, y, threads)
+    return _run(step, images, y, threads, packed.shape[0])
 
 
 def separable_conv2d(
@@ -252,7 +252,7 @@ def separable_conv2d(
         first.data, depthwise_bias, second.data, bias,
         _bounds(depthwise_activation, "depthwise_activation"), _bounds(activation, "activation"),
     )  # fmt: skip
-    return _run(step, images, y, threads)
+    return _run(step, images, y, threads, second.shape[0])
 
 
 def global_average_pool(x: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
@@ -326,7 +326,7 @@ def dense(
         _dispatch.kernels, rows.shape[1:], place, channels, 1, packed.data, bias,
         _bounds(activation, "activation"),
     )  # fmt: skip
-    return _run(step, rows, y, threads)
+    return _run(step, rows, y, threads, packed.shape[0])
 
 
 def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -557,8 +557,15 @@ def _few_threads(x: np.ndarray) -> int:
     return 1 if x.size < 1 << 16 else _dispatch.threads_or_default(None)
 
 
-def _run(step: Any, x: np.ndarray, y: np.ndarray, threads: int | None) -> np.ndarray:
-    """Run one step on the images of x, the first axis, into y."""
+def _run(
+    step: Any, x: np.ndarray, y: np.ndarray, threads: int | None, terms: int = 1
+) -> np.ndarray:
+    """Run one step on the images of x, the first axis, into y: sums of `terms` products each.
+
+    By default what takes one thread less than about 20 microseconds runs on one thread.
+    """
     number = _dispatch.threads_or_default(threads)
+    if threads is None and y.size * terms < 1 << 20:
+        number = 1
     _dispatch.kernels.Program([step]).run((x, y), len(x), number)
     return y

@@ -42,6 +42,7 @@ class Model:
         self.outputs = {name: graph.shape(name) for name in graph.outputs}
         self.arena_bytes = 4 * layout.unshared, 4 * layout.arena
         self._program = lowered.kernels.Program(lowered.steps, layout.arena)
+        self._mult_adds = sum(record.mult_adds for record in lowered.records)
         self._chunk = max(1, CHUNK_BYTES // max(4 * layout.arena, 1))
 
     def __call__(self, x: Any) -> Any:
@@ -66,7 +67,7 @@ class Model:
         arrays, single = self._arrays(x)
         count = len(arrays[0])
         results = tuple(np.empty((count, *s), np.float32) for s in self.outputs.values())
-        threads = _dispatch.threads_or_default(self.threads)
+        threads = self._threads(count)
         for start in range(0, count, self._chunk):
             part = slice(start, min(start + self._chunk, count))
             views = tuple(array[part] for array in arrays + results)
@@ -93,7 +94,7 @@ class Model:
         if not 0 < count <= self._chunk:
             raise ValueError(f"x must have 1 to {self._chunk} examples for a profile, got {count}")
         results = tuple(np.empty((count, *s), np.float32) for s in self.outputs.values())
-        threads = _dispatch.threads_or_default(self.threads)
+        threads = self._threads(count)
         records, total, peak = self._lowered.records, [], Peak(self._lowered.kernels)
         stamps = np.zeros(len(self._lowered.steps) + 1)
         ends = np.cumsum([record.steps for record in records])
@@ -106,6 +107,12 @@ class Model:
             for layer, seconds in zip(layers, times, strict=True):
                 layer.times.append(float(seconds))
         return Profile(layers, total, threads * peak.gflops, self.arena_bytes[1] * count, count)
+
+    def _threads(self, images: int) -> int:
+        """Threads of a call: by default a network that is done in microseconds runs on one."""
+        if self.threads is None and images * self._mult_adds < 1 << 20:
+            return 1
+        return _dispatch.threads_or_default(self.threads)
 
     def _arrays(self, x: Any) -> tuple[tuple[np.ndarray, ...], bool]:
         """The inputs as C-contiguous batches, and whether they came without the batch axis."""

@@ -9,11 +9,11 @@
 # is copied into it once, with zero pixels at both ends; a row outside of the map is the zero row.
 # With a multiplier m > 1 the copy repeats each channel m times, and the tile knows nothing of it.
 #
-#     ring of (KH - 1) * dh + 1 rows:   slot = input row % ring     | 0 | W pixels x BLOCK | 0 |
-#     zero row:                                                     | 0   0   0 ...      0 | 0 |
+#     ring of (KH - 1) * dh + 1 rows, at most H:   slot = input row % ring    | 0 | W x BLOCK | 0 |
+#     zero row:                                                               | 0   0  ...  0 | 0 |
 
 cdef inline Py_ssize_t ring_rows(const Geometry* g) noexcept nogil:
-    return (g.kh - 1) * g.dh + 1
+    return min((g.kh - 1) * g.dh + 1, g.h)
 
 
 cdef inline Py_ssize_t depthwise_scratch(const Geometry* g) noexcept nogil:
