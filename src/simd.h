@@ -110,6 +110,16 @@ static inline void prefetch(const void *p) { (void)p; }
 
 #endif
 
+/* The same for one float, spelled out: left to itself, gcc rounds the products of a scalar sum before
+ * adding them in whole vecs and fuses the rest, so the bits would depend on the number of lanes. */
+static inline float float_fma(float a, float b, float c) {
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(DSCONV_PLAIN_VEC)
+    return HAS_FMA ? __builtin_fmaf(a, b, c) : a * b + c;
+#else
+    return a * b + c;
+#endif
+}
+
 /* `rows` pieces of `count` floats, for the last channels of a map: tiles work on whole vecs, and what
  * is no whole vec goes through a small buffer. A function of its own: a loop with a call inside is
  * never unrolled, and the tile would leave its registers. */

@@ -20,6 +20,7 @@ cdef extern from "simd.h" nogil:
     vec vec_fill(float a)
     vec vec_fma(vec a, vec b, vec c)
     vec vec_fma_scalar(float a, vec b, vec c)
+    float float_fma(float a, float b, float c)
     vec vec_add(vec a, vec b)
     vec vec_mul(vec a, vec b)
     vec vec_div(vec a, vec b)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from patches import convolve
 
 import dsconv
+from dsconv.graph import Graph
 
 DIGITS = 2**20  # products below 2^40, and sums of up to 2^12 of them below 2^53: exact in float64
 
@@ -101,3 +102,32 @@ def test_multiply_adds_are_fused_where_the_build_says_so(isa):
     }
     for name, y in results.items():
         assert (y == (fused if isa.has_fma else rounded)).all(), name
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 7, 8, 15, 16, 23, 33, 69])
+@pytest.mark.parametrize("kind", ["l2", "local response"])
+def test_sums_of_squares_are_one_chain(isa, kind, channels):
+    """Compilers like to cut such a sum into vectors, whose number of lanes would show."""
+    x = integers(np.random.default_rng(channels), 4, 5, channels)
+    graph = Graph()
+    size = 5
+    if kind == "l2":
+        graph.output(graph.l2_normalize(graph.input(x.shape), epsilon=0.0, name="norm"))
+        weights = {"norm/scale": np.ones(channels, np.float32)}
+        windows = [range(channels)] * channels
+    else:
+        layer = {"size": size, "alpha": 1.0, "beta": 1.0, "bias": 1e-30}
+        graph.output(graph.local_response_norm(graph.input(x.shape), **layer, name="norm"))
+        weights = {}
+        windows = [
+            range(max(0, c - size // 2), min(channels, c + size // 2 + 1)) for c in range(channels)
+        ]
+    totals = np.zeros(x.shape, np.float32)
+    for c, window in enumerate(windows):
+        for d in window:
+            product = x[..., d].astype(np.float64) ** 2
+            if not isa.has_fma:
+                product = product.astype(np.float32)
+            totals[..., c] = (totals[..., c] + product).astype(np.float32)
+    expected = x / (np.sqrt(totals) if kind == "l2" else totals)
+    assert np.array_equal(graph.compile(weights)(x), expected)
