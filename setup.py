@@ -79,8 +79,8 @@ class BuildKernels(build_ext):
         """(compile flags, link flags) of OpenMP, empty where the compiler has none."""
         if os.environ.get("DSCONV_OPENMP") == "0":
             return [], []
-        if self.compiler.compiler_type == "msvc":
-            return ["/openmp"], []
+        if self.compiler.compiler_type == "msvc":  # its OpenMP 2.0 has no atomic capture
+            return [], []
         if self.takes(["-fopenmp"], ["-fopenmp"]):
             return ["-fopenmp"], ["-fopenmp"]
         return [], []

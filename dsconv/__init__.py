@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsconv._dispatch import get_num_threads, set_num_threads, show_config
 from dsconv.functional import (
@@ -45,19 +45,25 @@ __all__ = [
     "table",
 ]
 
-# Loaded at first use, so that `import dsconv` stays quick.
-_LAZY_MODULES = ("cost", "models", "reference")
-_LAZY_NAMES = {
-    "Graph": "dsconv.graph",
-    "explain": "dsconv.explanation",
-    "load": "dsconv.loading",
-    "table": "dsconv.comparison",
-}
+if TYPE_CHECKING:
+    from dsconv import cost, models, reference
+    from dsconv.comparison import table
+    from dsconv.explanation import explain
+    from dsconv.graph import Graph
+    from dsconv.loading import load
+else:
+    # Loaded at first use, so that `import dsconv` stays quick.
+    _LAZY_MODULES = ("cost", "models", "reference")
+    _LAZY_NAMES = {
+        "Graph": "dsconv.graph",
+        "explain": "dsconv.explanation",
+        "load": "dsconv.loading",
+        "table": "dsconv.comparison",
+    }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY_MODULES:
-        return importlib.import_module(f"dsconv.{name}")
-    if name in _LAZY_NAMES:
-        return getattr(importlib.import_module(_LAZY_NAMES[name]), name)
-    raise AttributeError(f"module 'dsconv' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _LAZY_MODULES:
+            return importlib.import_module(f"dsconv.{name}")
+        if name in _LAZY_NAMES:
+            return getattr(importlib.import_module(_LAZY_NAMES[name]), name)
+        raise AttributeError(f"module 'dsconv' has no attribute {name!r}")

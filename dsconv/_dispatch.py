@@ -13,7 +13,9 @@ from dsconv import _cpu
 from dsconv._geometry import integer
 
 ISAS = (
-    ("baseline", "avx2", "avx512") if platform.machine() in ("x86_64", "AMD64") else ("baseline",)
+    ("baseline", "avx2", "avx512")
+    if platform.machine().lower() in ("x86_64", "amd64")
+    else ("baseline",)
 )
 
 

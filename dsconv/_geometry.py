@@ -7,6 +7,7 @@ Public arguments such as ``stride=2`` or ``padding="same"`` become plain numbers
 from __future__ import annotations
 
 import operator
+from numbers import Real
 from typing import Any, NamedTuple
 
 Pair = int | tuple[int, int]
@@ -64,6 +65,26 @@ def _one_side(size: int, kernel: int, stride: int, dilation: int, padding: str) 
     output = -(-size // stride)
     total = max((output - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
     return total // 2, total - total // 2
+
+
+def real(value: Any, name: str) -> float:
+    """`value` as a float; bool and text are refused."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large for a float") from None
+
+
+def bounds(value: Any, name: str) -> tuple[float, float]:
+    """A pair (low, high) of floats with low <= high; either may be infinite."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"{name} must be a pair (low, high), got {value!r}")
+    low, high = real(value[0], name), real(value[1], name)
+    if not low <= high:
+        raise ValueError(f"{name} must be low <= high, neither NaN, got {(low, high)}")
+    return low, high
 
 
 def padding_pixels(

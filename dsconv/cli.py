@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from dsconv import __version__
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
@@ -18,7 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # `dsconv summary ... | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ImportError, OSError, TypeError, ValueError) as error:
+    except KeyboardInterrupt:
+        return 130
+    except (ImportError, MemoryError, OSError, TypeError, ValueError) as error:
         print(f"dsconv: {error}", file=sys.stderr)
         return 1
     return 0
@@ -108,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dsconv", description="Convolutions for MobileNet-style networks."
     )
+    parser.add_argument("--version", action="version", version=f"dsconv {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     classify = commands.add_parser("classify", help="name what pictures show")

@@ -1,9 +1,9 @@
 """The operations on arrays: checks of the arguments, then one call into the kernels.
 
 Activations are NHWC float32, a batch (N, H, W, C) or one image (H, W, C); the result has the same
-rank. Every operation computes each output element as one chain of sums in a fixed order (bias,
-then taps row by row, then input channels ascending), so the bits of a result do not depend on
-threads, batch size or tiles.
+rank. Every operation with weights computes each output element as one chain of sums in a fixed
+order (bias, then taps row by row, then input channels ascending), so the bits of a result do not
+depend on threads, batch size or tiles. `softmax` is NumPy's exp and sum.
 """
 
 from __future__ import annotations
@@ -14,8 +14,15 @@ from typing import Any
 import numpy as np
 
 from dsconv import _dispatch, _steps
-from dsconv._geometry import Padding, Pair, integer, window
-from dsconv.packing import PackedWeight, aligned_empty, float32, pack, pack_named
+from dsconv._geometry import Padding, Pair, bounds, integer, window
+from dsconv.packing import (
+    PackedWeight,
+    aligned_empty,
+    float32,
+    pack,
+    pack_named,
+    packed_floats,
+)
 
 __all__ = [
     "add",
@@ -488,6 +495,8 @@ def _packed(weight: Weight, kind: str, groups: int = 1, name: str = "weight") ->
         raise ValueError(f"{name} is packed for groups={weight.groups}, got groups={groups}")
     if weight.isa != _dispatch.isa:
         raise ValueError(f"{name} is packed for {weight.isa!r}, the kernels are {_dispatch.isa!r}")
+    if weight.data.size != packed_floats(weight.shape, kind, groups):
+        raise ValueError(f"{name} is damaged: {weight.data.size} packed values for {weight!r}")
     return weight
 
 
@@ -515,14 +524,11 @@ def _bounds(activation: Activation, name: str) -> tuple[float, float]:
             )
         return _ACTIVATIONS[activation]
     try:
-        low, high = (float(bound) for bound in activation)
-    except (TypeError, ValueError):
+        return bounds(activation, name)
+    except TypeError:
         raise ValueError(
             f'{name} must be None, "relu", "relu6" or (low, high), got {activation!r}'
         ) from None
-    if not low <= high:
-        raise ValueError(f"{name} must have low <= high, neither NaN, got ({low}, {high})")
-    return low, high
 
 
 def _check_out(out: Any, shape: tuple[int, ...]) -> None:

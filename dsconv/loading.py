@@ -80,6 +80,11 @@ class Classifier(Model):
         top = integer(top, "top")
         if isinstance(pictures, (str, os.PathLike, np.ndarray)):
             return self.classify([pictures], top)[0]
+        if not isinstance(pictures, Sequence):
+            raise TypeError(
+                "pictures must be a path, a uint8 array (H, W, 3) or a sequence of them, got "
+                f"{type(pictures).__name__}"
+            )
         if not pictures:
             return []
         probabilities = softmax(self(np.stack([self.preprocess(p) for p in pictures])))
@@ -132,5 +137,6 @@ def load(
         except (TypeError, ValueError) as error:
             if str(error).startswith(file.path):
                 raise
-            raise type(error)(f"{file.path}: {error}") from None
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{file.path}: {error}") from None
     return Classifier(graph.name, lowered, threads, normalisation)

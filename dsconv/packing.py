@@ -51,13 +51,7 @@ class PackedWeight:
         return f"PackedWeight(kind={self.kind!r}, shape={self.shape}, isa={self.isa!r})"
 
 
-def pack(
-    weight: Any,
-    kind: str,
-    *,
-    groups: int = 1,
-    empty: Callable[[int], np.ndarray] | None = None,
-) -> PackedWeight:
+def pack(weight: Any, kind: str, *, groups: int = 1) -> PackedWeight:
     """Pack a weight array for the kernels in use.
 
     Parameters
@@ -68,9 +62,6 @@ def pack(
     kind : {"conv2d", "depthwise", "pointwise", "dense"}
     groups : int
         Groups of the convolution, for "conv2d" alone.
-    empty : callable, optional
-        Gives the memory: an uninitialised float32 vector of as many elements as it is asked for,
-        aligned to a cache line, e.g. a `Block` for all weights of a network.
 
     Returns
     -------
@@ -85,13 +76,16 @@ def pack(
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     if isinstance(weight, PackedWeight):
         raise TypeError(f"weight is packed already: {weight!r}")
-    return pack_named(weight, "weight", kind, integer(groups, "groups"), empty or aligned_empty)
+    return pack_named(weight, "weight", kind, integer(groups, "groups"), aligned_empty)
 
 
 def pack_named(
     weight: Any, name: str, kind: str, groups: int, empty: Callable[[int], np.ndarray]
 ) -> PackedWeight:
-    """`pack` for an argument called `name`."""
+    """`pack` for an argument called `name`, into memory that `empty` gives.
+
+    `empty(floats)` is an uninitialised vector at a cache line, e.g. a `Block`.
+    """
     weight = float32(weight, name)
     rank, layout = _RANKS[kind]
     if weight.ndim != rank:
@@ -110,6 +104,7 @@ def pack_named(
         pack_depthwise(weight.reshape(*weight.shape[:2], *channels), data, _dispatch.kernels)
     else:
         pack_panels(weight.reshape(-1, weight.shape[-1]), groups, data, _dispatch.kernels)
+    data.flags.writeable = False
     return PackedWeight(kind, weight.shape, groups, _dispatch.isa, data)
 
 

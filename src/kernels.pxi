@@ -1,6 +1,3 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-# cython: initializedcheck=False, nonecheck=False, embedsignature=False
-#
 # One kernel module: the whole of src/, compiled once for each instruction set.
 
 from cpython.buffer cimport (
@@ -14,7 +11,6 @@ from libc.string cimport memcpy, memset
 cdef extern from "platform.h" nogil:
     enum: CACHE_LINE
     int HAS_OPENMP
-    int OPENMP_DATE
     const char* COMPILER
     const char* COMPILER_NAME
     const char* DSCONV_FLAGS

@@ -4,13 +4,17 @@
 def fma_chains(Py_ssize_t rounds):
     """Run `rounds` x 12 vec multiply-adds and return how many floating-point operations those were."""
     cdef vec acc[12]
-    cdef vec half = vec_fill(0.5), one = vec_fill(1)
+    cdef float start = <float>rounds      # known at run time only: nothing can be folded
+    cdef vec half = vec_fill(start / (2 * start))
+    cdef vec one = vec_fill(start / start)
     cdef Py_ssize_t k
     cdef int i
     cdef float lanes[LANES]
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, got {rounds}")
     with nogil:
         for i in range(12):
-            acc[i] = vec_fill(<float>i)
+            acc[i] = vec_fill(start + i)
         for k in range(rounds):
             for i in range(12):
                 acc[i] = vec_fma(acc[i], half, one)

@@ -11,10 +11,8 @@
 #ifdef _OPENMP
 #include <omp.h>
 enum { HAS_OPENMP = 1 };
-#define OPENMP_DATE _OPENMP
 #else
 enum { HAS_OPENMP = 0 };
-#define OPENMP_DATE 0
 #endif
 
 #ifdef __VERSION__
@@ -60,15 +58,10 @@ static inline void memory_give(void *p) { free(p); }
 
 /* Every thread of a team takes the next piece of work here; without OpenMP there is one thread. */
 static inline ptrdiff_t counter_next(ptrdiff_t *counter) {
-#if !defined(_OPENMP)
-    return (*counter)++;
-#elif defined(__GNUC__) || defined(__clang__)
+#ifdef _OPENMP
     return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 #else
-    ptrdiff_t taken;
-    #pragma omp atomic capture
-    taken = (*counter)++;
-    return taken;
+    return (*counter)++;
 #endif
 }
 

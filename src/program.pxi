@@ -27,20 +27,27 @@ cdef list idle_memory = []      # blocks of finished runs, taken and given back 
 
 
 cdef Memory borrow(size_t floats):
-    """An idle block that is large enough, or a new one."""
-    cdef Memory memory
-    for i, memory in enumerate(idle_memory):
-        if memory.floats >= floats:
-            return idle_memory.pop(i)
-    if idle_memory:
-        idle_memory.pop(0)          # too small: make room for the new one
+    """The smallest idle block that is large enough, or a new one."""
+    cdef Memory memory, best = None
+    for memory in idle_memory:
+        if memory.floats >= floats and (best is None or memory.floats < best.floats):
+            best = memory
+    if best is not None:
+        idle_memory.remove(best)
+        return best
     return Memory(max(floats, 1 << 18))
 
 
 cdef give_back(Memory memory):
-    """Keep up to four idle blocks of at most 128 MB each; larger ones go back to the system."""
-    if memory.floats <= 32 << 20 and len(idle_memory) < 4:
-        idle_memory.append(memory)
+    """Keep the latest idle blocks, up to 64 MB in all; the others go back to the system."""
+    cdef Memory kept
+    cdef size_t floats = 0
+    idle_memory.insert(0, memory)
+    for i, kept in enumerate(idle_memory):
+        floats += kept.floats
+        if floats > 16 << 20:
+            del idle_memory[i:]
+            break
 
 
 cdef const float* floats_of(object array, bint writable=False) except? NULL:
@@ -68,12 +75,15 @@ cdef void* doubles_of(object array, Py_ssize_t count) except? NULL:
 
 
 cdef int check_size(const Geometry* g) except -1:
-    """Refuse what no memory can hold, before sizes of scratch overflow."""
-    cdef double rows = <double>g.oh * g.sh + <double>g.kh * g.dh + g.h
-    cdef double columns = <double>g.ow * g.sw + <double>g.kw * g.dw + g.w
-    cdef double channels = g.c * g.multiplier + g.hidden + g.oc + BLOCK
-    if rows * columns * channels > 2.0 ** 48:
-        raise MemoryError(f"no memory for windows over {rows:.0f} x {columns:.0f} pixels")
+    """Refuse windows out of all proportion to the map, before their size can overflow."""
+    cdef double rows = <double>(g.kh - 1) * g.dh + 1 + g.sh
+    cdef double columns = <double>(g.ow - 1) * g.sw + <double>(g.kw - 1) * g.dw + 1 + g.w
+    cdef double window = rows * columns * (g.c * g.multiplier + BLOCK)
+    cdef double maps = <double>g.h * g.w * g.c + <double>g.oh * g.ow * (g.oc + g.hidden)
+    if window > 2.0 ** 26 and window > 16 * maps:
+        raise ValueError(
+            f"dilation, stride and padding are too large for a map of {g.h} x {g.w}: the window "
+            f"under one output row is {rows:.0f} x {columns:.0f} pixels")
     return 0
 
 
@@ -110,8 +120,8 @@ cdef class Step:
         if layout is not None:
             for i in range(5):
                 self.data.size.axis[i] = layout[0][i]
-                self.data.origin.axis[i] = layout[1][i]
-                self.data.to.axis[i] = layout[2][i]
+                self.data.x_strides.axis[i] = layout[1][i]
+                self.data.y_strides.axis[i] = layout[2][i]
             self.data.shift = layout[3]
             self.data.to_shift = layout[4]
 
@@ -176,7 +186,8 @@ cdef void run_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcep
 
 
 cdef void run_team_member(
-    const StepData* steps, Py_ssize_t count, Py_ssize_t* counters, float* scratch, double* stamps
+    const StepData* steps, Py_ssize_t count, Py_ssize_t* counters, float* scratch, double* stamps,
+    bint team,
 ) noexcept nogil:
     """What every thread of the team does; `scratch` is its own, `stamps` are the first one's."""
     cdef Py_ssize_t i, strip
@@ -187,7 +198,8 @@ cdef void run_team_member(
         while strip < steps[i].strips:
             run_strip(&steps[i], strip, scratch)
             strip = counter_next(&counters[i])
-        team_barrier()
+        if team:
+            team_barrier()
         if stamps != NULL:
             stamps[i + 1] = seconds()
 
@@ -198,7 +210,10 @@ cdef class Program:
     cdef Py_ssize_t arena
 
     def __init__(self, list steps not None, Py_ssize_t arena=0):
-        self.steps = steps
+        for step in steps:
+            if not isinstance(step, Step):
+                raise TypeError(f"steps must be Step objects, got {type(step).__name__}")
+        self.steps = list(steps)
         self.arena = arena
 
     def run(self, tuple arrays not None, Py_ssize_t n, int threads, stamps=None):
@@ -249,10 +264,10 @@ cdef class Program:
                 s.residual = NULL if step.residual[0] < 0 else slot[step.residual[0]] + step.residual[1] * n
             with nogil:
                 if threads == 1:
-                    run_team_member(steps, count, counters, own, clock)
+                    run_team_member(steps, count, counters, own, clock, False)
                 else:
                     with parallel(num_threads=threads):
                         run_team_member(steps, count, counters, own + threadid() * scratch,
-                                        clock if threadid() == 0 else NULL)
+                                        clock if threadid() == 0 else NULL, True)
         finally:
             give_back(memory)

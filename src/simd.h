@@ -30,7 +30,8 @@
 
 /* Lanes of a vec, and the tiles of each instruction set. GEMM_ROWS x 2 vecs of accumulators, with
  * 2 vecs of B and a few broadcasts beside them, fill the register file (AVX-512 and NEON have 32
- * registers, the others 16); so do DEPTHWISE_PIXELS accumulators with the columns that they share. */
+ * registers, the others 16). DEPTHWISE_PIXELS x 2 vecs are the chains of the depthwise tile: enough to
+ * hide the latency of an FMA, and a divisor of the usual widths 7, 14, 28, 56 where registers allow. */
 #if defined(__AVX512F__)
 enum { LANES = 16, GEMM_ROWS = 12, DEPTHWISE_PIXELS = 7 };
 #elif defined(__AVX2__)

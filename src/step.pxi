@@ -40,14 +40,14 @@ cdef struct Geometry:
     Py_ssize_t padded                             # 1 if any tap may fall outside of the map
     Py_ssize_t groups, multiplier
     Py_ssize_t hidden                             # inverted residual: channels between
-    int mode                                      # variant of a layer kind
+    int mode                      # which activation, average or resize; size of a local response
     float low, high                               # clamp of the result
     float mid_low, mid_high                       # clamp behind the depthwise stage
     float in_low, in_high                         # clamp behind the expansion
-    float alpha, beta, gamma                      # numbers of a layer kind
+    float alpha, beta, gamma      # leaky ReLU: slope; L2: epsilon; local response: as in its formula
 
-cdef struct Layout:
-    Py_ssize_t[5] axis            # sizes or strides, in floats
+cdef struct Axes:
+    Py_ssize_t[5] axis            # sizes, or strides in floats
 
 
 cdef struct StepData:
@@ -62,7 +62,7 @@ cdef struct StepData:
     const float* x
     const float* residual
     float* y
-    Layout size, origin, to       # copy: what moves, and the strides on both sides
+    Axes size, x_strides, y_strides               # copy: what moves, and how it lies
     Py_ssize_t shift, to_shift    # copy: floats from the start of x and y
     Py_ssize_t row_blocks, panel_blocks, strips, scratch    # set by divide()
 
@@ -101,8 +101,9 @@ cdef void divide(StepData* s, int threads) noexcept nogil:
         floats_per_row = g.ow * g.c * g.multiplier
         panels = ceil_div(g.oc, BLOCK)
     elif s.op == OP_INVERTED:
+        # Four times the usual strip: expanding fewer rows twice is worth more than the L2 cache
+        # (28 x 28 x 192: 5 %, 14 x 14 x 576: 7 %). Panels are not shared: each would expand again.
         floats_per_row = g.ow * g.hidden // 4
-        panels = ceil_div(g.oc, BLOCK)
     elif s.op == OP_GLOBAL_AVERAGE:
         rows = ceil_div(g.c, BLOCK)
     elif s.op == OP_COPY:

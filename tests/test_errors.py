@@ -208,7 +208,7 @@ def test_activations(operation, name):
         refused(ValueError, message, operation, **{name: value})
     for value in ((1, 0), (math.inf, -math.inf), (math.nan, 1), (0, math.nan), (math.nan,) * 2):
         low, high = (re.escape(str(float(bound))) for bound in value)
-        message = rf"^{name} must have low <= high, neither NaN, got \({low}, {high}\)"
+        message = rf"^{name} must be low <= high, neither NaN, got \({low}, {high}\)"
         refused(ValueError, message, operation, **{name: value})
 
 

@@ -16,7 +16,7 @@ from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.layout import VIEWS, Layout, Place
 from dsconv.graph import Graph, Node
 from dsconv.layers import Shape
-from dsconv.packing import Block, PackedWeight, pack, packed_floats, round_up
+from dsconv.packing import Block, PackedWeight, pack_named, packed_floats, round_up
 
 Map = tuple[int, int, int]
 
@@ -113,7 +113,9 @@ class _Emitter:
         """Packed weight and bias of a stage; the raw array is dropped."""
         weight, bias = self._weights.stage(stage)
         groups = getattr(stage.layer, "groups", 1)
-        packed = pack(weight, _kind(stage), groups=groups, empty=self._lowered.block)
+        packed = pack_named(
+            weight, f"{stage.name}/weight", _kind(stage), groups, self._lowered.block
+        )
         self._lowered.packed[stage.name] = packed, None if bias is None else bias.copy()
         return packed.data, bias
 

@@ -42,7 +42,7 @@ class Parameters:
         """(weight, bias) of a stage with its batch norm folded in.
 
         weight' = weight * f and bias' = (bias - mean) * f + beta, for each output channel, with
-        f = gamma / sqrt(variance + epsilon) in double precision.
+        f = gamma / sqrt(variance + epsilon) from double precision, rounded once.
         """
         weight = self.read(f"{stage.name}/weight")
         bias = self.read(f"{stage.name}/bias") if stage.layer.bias else None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar
 
-from dsconv._geometry import Padding, integer, padding_pixels
+from dsconv._geometry import Padding, bounds, integer, padding_pixels, real
 
 Shape = tuple[int, ...]  # of one example, without the batch: (H, W, C) or (C,)
 
@@ -111,7 +110,7 @@ def any_integer(value: Any, name: str) -> int:
 
 def number(value: Any, name: str, minimum: float = -math.inf) -> float:
     """A finite float of at least `minimum`."""
-    result = _float(value, name)
+    result = real(value, name)
     if not math.isfinite(result) or result < minimum:
         least = "" if minimum == -math.inf else f" and at least {minimum}"
         raise ValueError(f"{name} must be finite{least}, got {value!r}")
@@ -125,16 +124,6 @@ def flag(value: Any, name: str) -> bool:
     return value
 
 
-def bounds(value: Any, name: str) -> tuple[float, float]:
-    """A pair (low, high) of floats with low <= high; either may be infinite."""
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise TypeError(f"{name} must be a pair (low, high), got {value!r}")
-    low, high = _float(value[0], name), _float(value[1], name)
-    if not low <= high:
-        raise ValueError(f"{name} must be low <= high and not NaN, got {(low, high)}")
-    return low, high
-
-
 def optional_bounds(value: Any, name: str) -> tuple[float, float] | None:
     return None if value is None else bounds(value, name)
 
@@ -143,12 +132,3 @@ def padding_form(value: Any) -> Padding:
     """A padding in its one form: "same", "valid" or ((top, bottom), (left, right))."""
     pixels = padding_pixels(value, (1, 1), (1, 1), (1, 1), (1, 1))
     return value if isinstance(value, str) else pixels
-
-
-def _float(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    try:
-        return float(value)
-    except OverflowError:
-        raise ValueError(f"{name} is too large for a float") from None

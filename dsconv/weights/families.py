@@ -7,7 +7,7 @@ and maps every parameter of the graph to an array of the file.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -139,7 +139,7 @@ def _mapped(
     file: WeightFile,
     graph: Graph,
     source: Callable[[str], tuple[str, Transform]],
-    ignored: set[str] = frozenset(),  # type: ignore[assignment]
+    ignored: Set[str] = frozenset(),
 ) -> FileWeights:
     """Every parameter's source, once it is certain that the file has these arrays and no others."""
     sources = {name: source(name) for name in graph.parameters()}

@@ -5,7 +5,8 @@
 #
 # Loop nest:  for block of channels: for output row: (copy the rows that are new) tiles of the row
 #
-# The window holds the rows under one output row for BLOCK channels, in the L1 cache. Each input row
+# The window holds the rows under one output row for BLOCK channels: it stays in the L1 cache up to
+# about 100 pixels a row with AVX2, 50 with AVX-512, and in the L2 cache beyond. Each input row
 # is copied into it once, with zero pixels at both ends; a row outside of the map is the zero row.
 # With a multiplier m > 1 the copy repeats each channel m times, and the tile knows nothing of it.
 #

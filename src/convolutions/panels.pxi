@@ -1,6 +1,6 @@
 # Panels outside, tiles inside: one strip of output pixels against a range of packed panels.
 #
-# Loop nest:  for panel of B: for tile of pixels: gemm_tile
+# Loop nest:  for panel of B: for tiles of one height: gemm_tiles
 #
 # A panel stays in the L1 or L2 cache while all tiles of the strip pass over it, and while they do,
 # each tile asks for its share of the next panel, so that weights arrive from memory in time.

@@ -2,6 +2,8 @@
 #
 #   y[p, o] = clamp(bias[o] + sum over c of x[p * stride, c] * weight[c, o] + residual[p, o])
 #
+# Loop nest:  for panel of weights: for tile of pixels: for c        (panels.pxi, gemm.pxi)
+#
 # At stride 1 all pixels of all images are one long list; otherwise strips are blocks of output rows.
 
 cdef void pointwise_shape(

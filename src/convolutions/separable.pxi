@@ -2,6 +2,8 @@
 #
 #   y = clamp(bias + pointwise(clamp(depthwise_bias + depthwise(x))))
 #
+# Loop nest:  depthwise rows of the strip; then for panel of weights: for tile of pixels: for channel
+#
 # A strip of depthwise output rows, small enough for the L2 cache, is the A of the GEMM tile:
 #
 #     x rows -> window -> strip (rows * OW, C * multiplier) -> panels of the pointwise -> y rows

@@ -1,7 +1,9 @@
 # Standard convolution, grouped and dilated ones included, with nothing gathered.
 #
 #   y[q, r, o] = clamp(bias[o] + residual[q, r, o]
-#                + sum over (i, j, c) of x[q * sh + i * dh - top, r * sw + j * dw - left, c] * weight[i, j, c, o])
+#       + sum over (i, j, c) of x[q * sh + i * dh - top, r * sw + j * dw - left, c] * w[i, j, c, o])
+#
+# Loop nest:  copy the window; for group: for panel of weights: for tile of pixels: for segment: for k
 #
 # In NHWC the patch of one kernel row is KW * C contiguous floats, so a KH x KW convolution is KH
 # segments of the GEMM tile over overlapping rows (with dilation or groups: KH * KW segments of
@@ -10,6 +12,9 @@
 #
 #     window of a strip:   | 0 | x[y, 0] x[y, 1] ... x[y, W-1] | 0 |     rows: (last - 1 - first) * sh
 #                          | 0 | ...                           | 0 |           + (KH - 1) * dh + 1
+#
+# Packed weights of groups lie one after the other, each in panels of its own; so do the biases, each
+# filled up with zeros to whole vecs.
 
 cdef inline Py_ssize_t padded_width(const Geometry* g) noexcept nogil:
     """Columns of a window row: all that the taps of the last output pixel reach."""

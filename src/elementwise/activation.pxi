@@ -4,6 +4,8 @@
 #   hard sigmoid  min(max(x + 3, 0), 6) / 6         hard swish     x * hard_sigmoid(x)
 #   sigmoid       1 / (1 + exp(-x))
 #
+# Loop nest:  for element
+#
 # One element at a time, without sums of products: every build gives the same bits.
 
 cdef enum Activation:

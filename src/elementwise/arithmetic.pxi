@@ -3,6 +3,8 @@
 #   add:    y = clamp(x + residual)
 #   mul:    y = x * residual; mode 1: residual is one vector (c,) for each image
 #   scale:  y = clamp(x * weight[c] + bias[c])      (batch norm: weight = gamma / sqrt(variance + epsilon))
+#
+# Loop nest:  for pixel: for vec of channels        (add: one list of elements)
 
 cdef inline float max_nan(float low, float v) noexcept nogil:
     """max(low, v); NaN stays NaN."""

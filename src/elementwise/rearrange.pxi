@@ -2,14 +2,14 @@
 #
 # Each is one strided copy of up to five axes per image:
 #
-#   y[sum of i_a * to[a]] = x[sum of i_a * from[a]]      for all i_a < size[a]
+#   y[sum of i_a * y_strides[a]] = x[sum of i_a * x_strides[a]]      for all i_a < size[a]
 #
 # Loop nest:  for i_0 .. i_3: a run of size[4] floats
 
 cdef void copy_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil:
     cdef const Geometry* g = &s.g
-    cdef const Layout* to = &s.to
-    cdef const Layout* origin = &s.origin
+    cdef const Axes* to = &s.y_strides
+    cdef const Axes* origin = &s.x_strides
     cdef Strip strip = locate(s, index, s.size.axis[0], 1)
     cdef const float* x = s.x + strip.image * g.h * g.w * g.c + s.shift
     cdef float* y = s.y + strip.image * g.oh * g.ow * g.oc + s.to_shift

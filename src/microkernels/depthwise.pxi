@@ -1,6 +1,7 @@
 # Depthwise tile: the place where depthwise layers do their multiplications.
 #
-#   out[p][c] = clamp(bias[c] + sum over taps (i, j) of window[i][p * stride + j * dilation][c] * weight[i][j][c])
+#   out[p][c] = clamp(bias[c]
+#             + sum over taps (i, j) of window[i][p * stride + j * dilation][c] * weight[i][j][c])
 #
 # for `pixels` neighbouring output pixels p and the channels c of one block, which are two vecs.
 # Loop nest:  for i, j in taps: for p in pixels: for v in vecs: acc[p][v] += ...
@@ -52,7 +53,8 @@ cdef inline INLINE_VOID depthwise_body(
                 w[v] = vec_load(r.weight + (i * columns + j) * BLOCK + v * LANES)
             for p in range(pixels):
                 for v in range(vecs):
-                    acc[p][v] = vec_fma(vec_load(tap + p * stride * BLOCK + v * LANES), w[v], acc[p][v])
+                    acc[p][v] = vec_fma(
+                        vec_load(tap + p * stride * BLOCK + v * LANES), w[v], acc[p][v])
     if left < LANES:
         out = edge
         pitch = BLOCK

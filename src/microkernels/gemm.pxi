@@ -79,12 +79,13 @@ cdef inline INLINE_VOID gemm_finish(
     """Residual, clamp and store for column j of vecs; a part of a vec goes through `edge`."""
     cdef float edge[GEMM_ROWS * LANES]
     cdef Py_ssize_t left = t.columns - j * LANES, ldr = t.ldc, ldc = t.ldc
-    cdef const float* residual = t.residual + start
+    cdef const float* residual = t.residual
     cdef float* c = t.c + start
     cdef vec low = vec_fill(t.low)
     cdef vec high = vec_fill(t.high)
     cdef int i
-    if t.residual != NULL:
+    if residual != NULL:
+        residual += start
         if left < LANES:
             copy_rows(edge, LANES, residual, ldr, rows, left)
             residual = edge
