@@ -29,12 +29,14 @@ LARGEST = 2**31 - 1  # kernel, stride, dilation, padding: sums and products stay
 
 def integer(value: Any, name: str, minimum: int = 1) -> int:
     """`value` as an int of at least `minimum`; bool and float are refused."""
-    if isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if type(value) is not int:  # nearly always it is, and each operation asks a dozen times
+        if isinstance(value, bool):
+            raise TypeError(f"{name} must be an integer, got {value!r}")
+        try:
+            value = operator.index(value)
+        except TypeError:
+            raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    number: int = value
     if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {number}")
     return number

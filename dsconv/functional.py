@@ -477,6 +477,9 @@ def _maps(x: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _contiguous(array: np.ndarray) -> np.ndarray:
     """The array itself where the kernels can read it, else a copy."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
+        return array
     return np.require(array, requirements=["C", "A"])
 
 
