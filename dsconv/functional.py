@@ -8,21 +8,28 @@ depend on threads, batch size or tiles. `softmax` is NumPy's exp and sum.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from dsconv import _dispatch, _steps
-from dsconv._geometry import Padding, Pair, bounds, integer, window
-from dsconv.packing import (
-    PackedWeight,
-    aligned_empty,
-    float32,
-    pack,
-    pack_named,
-    packed_floats,
+from dsconv._arguments import (
+    Activation,
+    Weight,
+    check_out,
+    clamp,
+    contiguous,
+    few_threads,
+    maps,
+    optional_vector,
+    output_map,
+    packed_weight,
+    result,
+    same_channels,
+    vector,
 )
+from dsconv._geometry import Padding, Pair, integer, window
+from dsconv.packing import float32, pack
 
 __all__ = [
     "add",
@@ -36,11 +43,6 @@ __all__ = [
     "separable_conv2d",
     "softmax",
 ]
-
-Activation = None | str | tuple[float, float]
-Weight = np.ndarray | PackedWeight
-
-_ACTIVATIONS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
 
 
 def conv2d(
@@ -89,8 +91,8 @@ def conv2d(
     TypeError
         For another dtype than float32.
     """
-    x, images = _maps(x)
-    packed = _packed(weight, "conv2d", integer(groups, "groups"))
+    x, images = maps(x)
+    packed = packed_weight(weight, "conv2d", integer(groups, "groups"))
     kh, kw, group_in, channels = packed.shape
     if group_in * groups != images.shape[3]:
         raise ValueError(
@@ -98,11 +100,11 @@ def conv2d(
             f"{group_in * groups} (its third axis times groups)"
         )
     place = window(images.shape[1:3], (kh, kw), stride, padding, dilation)
-    bias = _vector(bias, "bias", channels)
-    y = _output(x, (*place.output, channels), out)
+    bias = optional_vector(bias, "bias", channels)
+    y = output_map(x, (*place.output, channels), out)
     step = _steps.conv2d(
         _dispatch.kernels, images.shape[1:], place, channels, groups, packed.data, bias,
-        _bounds(activation, "activation"),
+        clamp(activation, "activation"),
     )  # fmt: skip
     return _run(step, images, y, threads, kh * kw * group_in)
 
@@ -142,16 +144,16 @@ def depthwise_conv2d(
     ValueError, TypeError
         As in `conv2d`.
     """
-    x, images = _maps(x)
-    packed = _packed(weight, "depthwise")
+    x, images = maps(x)
+    packed = packed_weight(weight, "depthwise")
     kh, kw, channels, multiplier = packed.shape
-    _same_channels(images, channels, "weight", packed.shape)
+    same_channels(images, channels, "weight", packed.shape)
     place = window(images.shape[1:3], (kh, kw), stride, padding, dilation)
-    bias = _vector(bias, "bias", channels * multiplier)
-    y = _output(x, (*place.output, channels * multiplier), out)
+    bias = optional_vector(bias, "bias", channels * multiplier)
+    y = output_map(x, (*place.output, channels * multiplier), out)
     step = _steps.depthwise(
         _dispatch.kernels, images.shape[1:], place, multiplier, packed.data, bias,
-        _bounds(activation, "activation"),
+        clamp(activation, "activation"),
     )  # fmt: skip
     return _run(step, images, y, threads, kh * kw)
 
@@ -185,16 +187,16 @@ def pointwise_conv2d(
     ValueError, TypeError
         As in `conv2d`.
     """
-    x, images = _maps(x)
-    packed = _packed(weight, "pointwise")
-    _same_channels(images, packed.shape[0], "weight", packed.shape)
+    x, images = maps(x)
+    packed = packed_weight(weight, "pointwise")
+    same_channels(images, packed.shape[0], "weight", packed.shape)
     place = window(images.shape[1:3], 1, stride, "valid")
     channels = packed.shape[1]
-    bias = _vector(bias, "bias", channels)
-    y = _output(x, (*place.output, channels), out)
+    bias = optional_vector(bias, "bias", channels)
+    y = output_map(x, (*place.output, channels), out)
     step = _steps.conv2d(
         _dispatch.kernels, images.shape[1:], place, channels, 1, packed.data, bias,
-        _bounds(activation, "activation"),
+        clamp(activation, "activation"),
     )  # fmt: skip
     return _run(step, images, y, threads, packed.shape[0])
 
@@ -240,24 +242,24 @@ def separable_conv2d(
     ValueError, TypeError
         As in `conv2d`.
     """
-    x, images = _maps(x)
-    first = _packed(depthwise_weight, "depthwise", name="depthwise_weight")
-    second = _packed(pointwise_weight, "pointwise", name="pointwise_weight")
+    x, images = maps(x)
+    first = packed_weight(depthwise_weight, "depthwise", name="depthwise_weight")
+    second = packed_weight(pointwise_weight, "pointwise", name="pointwise_weight")
     kh, kw, channels, multiplier = first.shape
-    _same_channels(images, channels, "depthwise_weight", first.shape)
+    same_channels(images, channels, "depthwise_weight", first.shape)
     if second.shape[0] != channels * multiplier:
         raise ValueError(
             f"pointwise_weight must take the {channels * multiplier} channels that "
             f"depthwise_weight {first.shape} gives, got shape {second.shape}"
         )
     place = window(images.shape[1:3], (kh, kw), stride, padding, dilation)
-    depthwise_bias = _vector(depthwise_bias, "depthwise_bias", channels * multiplier)
-    bias = _vector(bias, "bias", second.shape[1])
-    y = _output(x, (*place.output, second.shape[1]), out)
+    depthwise_bias = optional_vector(depthwise_bias, "depthwise_bias", channels * multiplier)
+    bias = optional_vector(bias, "bias", second.shape[1])
+    y = output_map(x, (*place.output, second.shape[1]), out)
     step = _steps.separable(
         _dispatch.kernels, images.shape[1:], place, multiplier, second.shape[1],
         first.data, depthwise_bias, second.data, bias,
-        _bounds(depthwise_activation, "depthwise_activation"), _bounds(activation, "activation"),
+        clamp(depthwise_activation, "depthwise_activation"), clamp(activation, "activation"),
     )  # fmt: skip
     return _run(step, images, y, threads, second.shape[0])
 
@@ -280,12 +282,12 @@ def global_average_pool(x: np.ndarray, *, out: np.ndarray | None = None) -> np.n
     ValueError, TypeError
         For a wrong rank or dtype, or an empty map.
     """
-    x, images = _maps(x)
+    x, images = maps(x)
     if 0 in images.shape[1:3]:
         raise ValueError(f"x must have at least one pixel, got shape {x.shape}")
-    y = _output(x, (images.shape[3],), out)
+    y = output_map(x, (images.shape[3],), out)
     step = _steps.global_average(_dispatch.kernels, images.shape[1:])
-    return _run(step, images, y, _few_threads(images))
+    return _run(step, images, y, few_threads(images))
 
 
 def dense(
@@ -319,19 +321,19 @@ def dense(
     x = float32(x, "x")
     if x.ndim not in (1, 2):
         raise ValueError(f"x must be (N, Cin) or (Cin,), got shape {x.shape}")
-    packed = _packed(weight, "dense")
+    packed = packed_weight(weight, "dense")
     if x.shape[-1] != packed.shape[0]:
         raise ValueError(
             f"x has {x.shape[-1]} channels, weight {packed.shape} takes {packed.shape[0]}"
         )
     channels = packed.shape[1]
-    bias = _vector(bias, "bias", channels)
-    y = _result(x, (*x.shape[:-1], channels), out)
-    rows = _contiguous(x).reshape(-1, 1, 1, x.shape[-1])
+    bias = optional_vector(bias, "bias", channels)
+    y = result(x, (*x.shape[:-1], channels), out)
+    rows = contiguous(x).reshape(-1, 1, 1, x.shape[-1])
     place = window((1, 1), 1)
     step = _steps.conv2d(
         _dispatch.kernels, rows.shape[1:], place, channels, 1, packed.data, bias,
-        _bounds(activation, "activation"),
+        clamp(activation, "activation"),
     )  # fmt: skip
     return _run(step, rows, y, threads, packed.shape[0])
 
@@ -401,9 +403,7 @@ def batch_norm(
         raise ValueError(f"x must be (..., C) with at least one channel, got shape {x.shape}")
     channels = x.shape[-1]
     named = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
-    g, b, m, v = (
-        _given_vector(array, name, channels).astype(np.float64) for name, array in named.items()
-    )
+    g, b, m, v = (vector(array, name, channels).astype(np.float64) for name, array in named.items())
     if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float, np.floating)):
         raise TypeError(f"epsilon must be a number, got {epsilon!r}")
     if not epsilon >= 0:
@@ -412,13 +412,13 @@ def batch_norm(
         raise ValueError(f"variance + epsilon must be positive, got {(v + epsilon).min()}")
     factor = g / np.sqrt(v + epsilon)
     shift = b - m * factor
-    rows = _contiguous(x).reshape(-1, 1, 1, channels)
+    rows = contiguous(x).reshape(-1, 1, 1, channels)
     y = np.empty(x.shape, np.float32)
     step = _steps.scale(
         _dispatch.kernels, rows.shape[1:], factor.astype(np.float32), shift.astype(np.float32),
-        _bounds(activation, "activation"),
+        clamp(activation, "activation"),
     )  # fmt: skip
-    return _run(step, rows, y, _few_threads(x))
+    return _run(step, rows, y, few_threads(x))
 
 
 def add(
@@ -452,118 +452,16 @@ def add(
     if out is None:
         out = np.empty(a.shape, np.float32)
     else:
-        _check_out(out, a.shape)
+        check_out(out, a.shape)
         for name, array in (("a", a), ("b", b)):
             same = array.ctypes.data == out.ctypes.data and array.flags.c_contiguous
             if not same and np.may_share_memory(array, out):
                 raise ValueError(f"out overlaps {name} without being the same array")
-    a, b = _contiguous(a), _contiguous(b)
-    step = _steps.add(_dispatch.kernels, (1, 1, 1), _bounds(activation, "activation"))
+    a, b = contiguous(a), contiguous(b)
+    step = _steps.add(_dispatch.kernels, (1, 1, 1), clamp(activation, "activation"))
     program = _dispatch.kernels.Program([step])
-    program.run((a, out, b), a.size, _few_threads(a))
+    program.run((a, out, b), a.size, few_threads(a))
     return out
-
-
-def _maps(x: Any) -> tuple[np.ndarray, np.ndarray]:
-    """x as it came, and as a C-contiguous batch (N, H, W, C)."""
-    x = float32(x, "x")
-    if x.ndim not in (3, 4):
-        raise ValueError(f"x must be (N, H, W, C) or (H, W, C), got shape {x.shape}")
-    if x.shape[-1] == 0:
-        raise ValueError(f"x must have at least one channel, got shape {x.shape}")
-    images = _contiguous(x)
-    return x, images if x.ndim == 4 else images[np.newaxis]
-
-
-def _contiguous(array: np.ndarray) -> np.ndarray:
-    """The array itself where the kernels can read it, else a copy."""
-    flags = array.flags
-    if flags.c_contiguous and flags.aligned:
-        return array
-    return np.require(array, requirements=["C", "A"])
-
-
-def _same_channels(images: np.ndarray, channels: int, name: str, shape: tuple[int, ...]) -> None:
-    if images.shape[3] != channels:
-        raise ValueError(f"x has {images.shape[3]} channels, {name} {shape} takes {channels}")
-
-
-def _packed(weight: Weight, kind: str, groups: int = 1, name: str = "weight") -> PackedWeight:
-    """The weight packed for `kind`, on the instruction set in use."""
-    if not isinstance(weight, PackedWeight):
-        return pack_named(weight, name, kind, groups, aligned_empty)
-    if weight.kind != kind:
-        raise ValueError(f"{name} must be packed for {kind!r}, got {weight!r}")
-    if weight.groups != groups:
-        raise ValueError(f"{name} is packed for groups={weight.groups}, got groups={groups}")
-    if weight.isa != _dispatch.isa:
-        raise ValueError(f"{name} is packed for {weight.isa!r}, the kernels are {_dispatch.isa!r}")
-    if weight.data.size != packed_floats(weight.shape, kind, groups):
-        raise ValueError(f"{name} is damaged: {weight.data.size} packed values for {weight!r}")
-    return weight
-
-
-def _vector(array: Any, name: str, length: int) -> np.ndarray | None:
-    """A float32 vector with one number per channel, or None."""
-    return None if array is None else _given_vector(array, name, length)
-
-
-def _given_vector(array: Any, name: str, length: int) -> np.ndarray:
-    """A float32 vector with one number per channel."""
-    array = float32(array, name)
-    if array.shape != (length,):
-        raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
-    return array
-
-
-def _bounds(activation: Activation, name: str) -> tuple[float, float]:
-    """An activation as the clamp (low, high)."""
-    if activation is None:
-        return _steps.UNBOUNDED
-    if isinstance(activation, str):
-        if activation not in _ACTIVATIONS:
-            raise ValueError(
-                f'{name} must be None, "relu", "relu6" or (low, high), got {activation!r}'
-            )
-        return _ACTIVATIONS[activation]
-    try:
-        return bounds(activation, name)
-    except TypeError:
-        raise ValueError(
-            f'{name} must be None, "relu", "relu6" or (low, high), got {activation!r}'
-        ) from None
-
-
-def _check_out(out: Any, shape: tuple[int, ...]) -> None:
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a numpy array, got {type(out).__name__}")
-    float32(out, "out")
-    if out.shape != shape:
-        raise ValueError(f"out must have shape {shape}, got {out.shape}")
-    if not out.flags.c_contiguous or not out.flags.writeable:
-        raise ValueError("out must be C-contiguous and writeable")
-    if not out.flags.aligned:
-        raise ValueError("out must be aligned to whole floats")
-
-
-def _result(x: np.ndarray, shape: tuple[int, ...], out: np.ndarray | None) -> np.ndarray:
-    """The array that the kernels write: `out`, or a new one."""
-    if out is None:
-        return np.empty(shape, np.float32)
-    _check_out(out, shape)
-    if np.may_share_memory(out, x):
-        raise ValueError("out must not share memory with x")
-    return out
-
-
-def _output(x: np.ndarray, map_shape: tuple[int, ...], out: np.ndarray | None) -> np.ndarray:
-    """`_result` for a map: with the batch axis if x has one."""
-    return _result(x, (x.shape[0], *map_shape) if x.ndim == 4 else map_shape, out)
-
-
-def _few_threads(x: np.ndarray) -> int:
-    """Threads for a pass over memory: starting a team costs more than a small array."""
-    return 1 if x.size < 1 << 16 else _dispatch.threads_or_default(None)
 
 
 def _run(
