@@ -78,9 +78,8 @@ cdef int check_size(const Geometry* g) except -1:
     """Refuse windows out of all proportion to the map, before their size can overflow."""
     cdef double rows = <double>(g.kh - 1) * g.dh + 1 + g.sh
     cdef double columns = <double>(g.ow - 1) * g.sw + <double>(g.kw - 1) * g.dw + 1 + g.w
-    cdef double window = rows * columns * (g.c * g.multiplier + BLOCK)
-    cdef double maps = <double>g.h * g.w * g.c + <double>g.oh * g.ow * (g.oc + g.hidden)
-    if window > 2.0 ** 26 and window > 16 * maps:
+    cdef double maps = <double>g.h * g.w + <double>g.oh * g.ow + <double>g.kh * g.kw
+    if rows * columns * (g.c * g.multiplier + BLOCK) > 2.0 ** 26 and rows * columns > 16 * maps:
         raise ValueError(
             f"dilation, stride and padding are too large for a map of {g.h} x {g.w}: the window "
             f"under one output row is {rows:.0f} x {columns:.0f} pixels")

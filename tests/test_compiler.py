@@ -170,3 +170,10 @@ def test_bad_threads(threads: Any, error: type[Exception]) -> None:
     graph.output(graph.relu(x))
     with pytest.raises(error, match="threads must be"):
         graph.compile(threads=threads)
+
+
+def test_a_softmax_over_millions():
+    graph = Graph()
+    graph.output(graph.softmax(graph.input((1, 2_000_000, 1)), axis=1))
+    y = graph.compile({})(np.zeros((1, 1, 2_000_000, 1), np.float32))
+    assert (y == np.float32(1 / 2_000_000)).all()

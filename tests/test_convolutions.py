@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from patches import convolve
 from tolerance import assert_close, assert_within, expected, gamma
 
+import dsconv
+
 SMALL, LARGE = 3000, 100_000  # multiply-adds of a call
 DEFAULTS = {"stride": 1, "padding": "same", "dilation": 1, "activation": None}
 
@@ -132,3 +134,12 @@ def test_the_tolerance_sees_a_relative_error_of_2_to_the_minus_16(isa):
     wrong = call(weight=call.arrays["weight"] * np.float32(1 + 2.0**-16))
     with pytest.raises(AssertionError, match="elements are off"):
         assert_close(wrong, y, allowed)
+
+
+@pytest.mark.parametrize("shape", [(1, 1_500_000, 1), (1_500_000, 1, 1)], ids=str)
+def test_long_flat_maps(shape):
+    """Windows are large here because the map is, which is no reason to refuse it."""
+    y = dsconv.conv2d(np.ones(shape, np.float32), np.ones((3, 3, 1, 1), np.float32))
+    assert y.shape == shape
+    assert y.ravel()[[0, -1]].tolist() == [2, 2]
+    assert (y.ravel()[1:-1] == 3).all()
