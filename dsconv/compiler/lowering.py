@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Protocol
@@ -13,7 +13,16 @@ import numpy as np
 from dsconv import _dispatch, _steps, layers
 from dsconv._geometry import window
 from dsconv.compiler.fused import Fused, Stage
-from dsconv.compiler.layout import VIEWS, Layout, Place
+from dsconv.compiler.layout import VIEWS, Layout
+from dsconv.compiler.rearranging import (
+    channel_shuffle,
+    concat,
+    copy_step,
+    pad,
+    space_to_depth,
+    split,
+    transpose,
+)
 from dsconv.graph import Graph, Node
 from dsconv.layers import Shape
 from dsconv.packing import Block, PackedWeight, pack_named, packed_floats, round_up
@@ -61,7 +70,7 @@ def lower(graph: Graph, weights: Weights) -> Lowered:
     for node in graph.nodes.values():
         if isinstance(node.layer, (layers.Input, *VIEWS)):
             continue
-        emit = _Emitter(lowered, node, weights)
+        emit = Emitter(lowered, node, weights)
         steps = _EMIT[type(node.layer)](emit)
         lowered.steps += steps
         shapes = graph.input_shapes(node.name)
@@ -72,7 +81,7 @@ def lower(graph: Graph, weights: Weights) -> Lowered:
     for source, output in lowered.layout.copies:
         size = lowered.layout.size(source)
         place = lowered.layout.place(source), lowered.layout.output_place(output)
-        lowered.steps.append(_copy(lowered.kernels, size, size, *place, (size,), (1,), (1,)))
+        lowered.steps.append(copy_step(lowered.kernels, size, size, *place, (size,), (1,), (1,)))
         lowered.records.append(Record(output, "copy", 0, 0, 1))
     return lowered
 
@@ -97,7 +106,7 @@ def _kind(stage: Stage) -> str:
     return "dense" if isinstance(stage.layer, layers.Dense) else "conv2d"
 
 
-class _Emitter:
+class Emitter:
     """What the emission of one node's steps looks at."""
 
     def __init__(self, lowered: Lowered, node: Node, weights: Weights) -> None:
@@ -144,7 +153,7 @@ def _bounds(clip: tuple[float, float] | None) -> tuple[float, float]:
     return _steps.UNBOUNDED if clip is None else clip
 
 
-def _fused(emit: _Emitter) -> list[Any]:
+def _fused(emit: Emitter) -> list[Any]:
     """A chain of stages is one step, whichever kernel it takes."""
     layer: Fused = emit.layer  # type: ignore[assignment]
     chain = layer.shapes(emit.shapes)
@@ -222,18 +231,18 @@ def _fused(emit: _Emitter) -> list[Any]:
     ]
 
 
-def _elementwise(op: str, **fields: Any) -> Callable[[_Emitter], list[Any]]:
+def _elementwise(op: str, **fields: Any) -> Callable[[Emitter], list[Any]]:
     """A layer that one kernel runs with a few numbers from its attributes."""
 
-    def emit_step(emit: _Emitter) -> list[Any]:
+    def emit_step(emit: Emitter) -> list[Any]:
         values = {k: v(emit.layer) if callable(v) else v for k, v in fields.items()}
         return [emit.step(op, **values)]
 
     return emit_step
 
 
-def _activation(mode: str) -> Callable[[_Emitter], list[Any]]:
-    def emit_step(emit: _Emitter) -> list[Any]:
+def _activation(mode: str) -> Callable[[Emitter], list[Any]]:
+    def emit_step(emit: Emitter) -> list[Any]:
         layer = vars(emit.layer)
         bounds = layer.get("low", -math.inf), layer.get("high", math.inf)
         code = emit.kernels.MODES[mode]
@@ -242,7 +251,7 @@ def _activation(mode: str) -> Callable[[_Emitter], list[Any]]:
     return emit_step
 
 
-def _batch_norm(emit: _Emitter) -> list[Any]:
+def _batch_norm(emit: Emitter) -> list[Any]:
     data = emit.norm(emit.node.name, vars(emit.layer)["epsilon"])
     return [
         _steps.scale(
@@ -251,7 +260,7 @@ def _batch_norm(emit: _Emitter) -> list[Any]:
     ]
 
 
-def _l2(emit: _Emitter) -> list[Any]:
+def _l2(emit: Emitter) -> list[Any]:
     geometry = _steps.geometry(
         as_map(emit.shapes[0]), as_map(emit.shapes[0]), alpha=vars(emit.layer)["epsilon"]
     )
@@ -259,7 +268,7 @@ def _l2(emit: _Emitter) -> list[Any]:
     return [emit.kernels.Step("l2", geometry, emit.inputs[0], emit.outputs[0], None, weights)]
 
 
-def _mul(emit: _Emitter) -> list[Any]:
+def _mul(emit: Emitter) -> list[Any]:
     """The map first; a vector is used again for every pixel."""
     (a, b), (first, second) = emit.shapes, emit.inputs
     if math.prod(a) < math.prod(b):
@@ -268,8 +277,8 @@ def _mul(emit: _Emitter) -> list[Any]:
     return [emit.kernels.Step("mul", geometry, first, emit.outputs[0], second)]
 
 
-def _pool(op: str) -> Callable[[_Emitter], list[Any]]:
-    def emit_step(emit: _Emitter) -> list[Any]:
+def _pool(op: str) -> Callable[[Emitter], list[Any]]:
+    def emit_step(emit: Emitter) -> list[Any]:
         layer: layers.AveragePool | layers.MaxPool = emit.layer  # type: ignore[assignment]
         mode = int(getattr(layer, "count_padding", False))
         return [emit.step(op, window=layer.window(emit.shapes), mode=mode)]
@@ -277,7 +286,7 @@ def _pool(op: str) -> Callable[[_Emitter], list[Any]]:
     return emit_step
 
 
-def _softmax(emit: _Emitter) -> list[Any]:
+def _softmax(emit: Emitter) -> list[Any]:
     shape = emit.shapes[0]
     axis = vars(emit.layer)["axis"] % len(shape)
     folded = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
@@ -285,112 +294,7 @@ def _softmax(emit: _Emitter) -> list[Any]:
     return [emit.kernels.Step("softmax", geometry, emit.inputs[0], emit.outputs[0])]
 
 
-def _copy(
-    kernels: ModuleType, size: int, out_size: int, x: Place, y: Place,
-    sizes: Sequence[int], strides: Sequence[int], to: Sequence[int], shift: int = 0, to_shift: int = 0,
-) -> Any:  # fmt: skip
-    """y[i . to + to_shift] = x[i . strides + shift] for all i < sizes; at most five axes."""
-    fill = 5 - len(sizes)
-    if fill and len(sizes) > 1:  # the first axis is shared among threads, the last is a run
-        middle = (1,) * fill, (0,) * fill
-        sizes, strides, to = (
-            (*axes[:1], *middle[i], *axes[1:]) for axes, i in ((sizes, 0), (strides, 1), (to, 1))
-        )
-    elif fill:
-        sizes, strides, to = (
-            (1,) * 4 + tuple(sizes),
-            (0,) * 4 + tuple(strides),
-            (0,) * 4 + tuple(to),
-        )
-    layout = tuple(sizes), tuple(strides), tuple(to), shift, to_shift
-    return kernels.Step(
-        "copy", _steps.geometry((1, 1, size), (1, 1, out_size)), x, y, None, None, layout
-    )
-
-
-def _joined(emit: _Emitter, whole: Shape, parts: Sequence[Shape], split: bool) -> list[Any]:
-    """Concat and split: each part is a run of every row of the whole."""
-    axis = vars(emit.layer)["axis"] % len(whole)
-    outer, row = math.prod(whole[:axis]), math.prod(whole[axis:])
-    steps, start = [], 0
-    for index, part in enumerate(parts):
-        run, size = math.prod(part[axis:]), math.prod(part)
-        total = math.prod(whole)
-        if split:
-            sides = total, size, emit.inputs[0], emit.outputs[index]
-            step = _copy(emit.kernels, *sides, (outer, run), (row, 1), (run, 1), shift=start)
-        else:
-            sides = size, total, emit.inputs[index], emit.outputs[0]
-            step = _copy(emit.kernels, *sides, (outer, run), (run, 1), (row, 1), to_shift=start)
-        steps.append(step)
-        start += run
-    return steps
-
-
-def _concat(emit: _Emitter) -> list[Any]:
-    return _joined(emit, emit.output_shapes[0], emit.shapes, split=False)
-
-
-def _split(emit: _Emitter) -> list[Any]:
-    return _joined(emit, emit.shapes[0], emit.output_shapes, split=True)
-
-
-def _move(
-    emit: _Emitter,
-    sizes: Sequence[int],
-    strides: Sequence[int],
-    to: Sequence[int],
-    to_shift: int = 0,
-) -> Any:
-    totals = math.prod(emit.shapes[0]), math.prod(emit.output_shapes[0])
-    return _copy(
-        emit.kernels, *totals, emit.inputs[0], emit.outputs[0], sizes, strides, to, 0, to_shift
-    )
-
-
-def _channel_shuffle(emit: _Emitter) -> list[Any]:
-    height, width, channels = emit.shapes[0]
-    groups = vars(emit.layer)["groups"]
-    each = channels // groups
-    return [_move(emit, (height * width, each, groups), (channels, 1, each), (channels, groups, 1))]
-
-
-def _space_to_depth(emit: _Emitter) -> list[Any]:
-    _, width, channels = emit.shapes[0]
-    rows, columns, deep = emit.output_shapes[0]
-    block = vars(emit.layer)["block"]
-    run = block * channels
-    strides = block * width * channels, run, width * channels, 1
-    return [_move(emit, (rows, columns, block, run), strides, (columns * deep, deep, run, 1))]
-
-
-def _transpose(emit: _Emitter) -> list[Any]:
-    """One copy for every index of the axes beyond five."""
-    permutation, out = vars(emit.layer)["permutation"], emit.output_shapes[0]
-    strides = [math.prod(emit.shapes[0][i + 1 :]) for i in permutation]
-    to = [math.prod(out[i + 1 :]) for i in range(len(out))]
-    total, extra = math.prod(out), max(len(out) - 5, 0)
-    steps = []
-    for index in np.ndindex(*out[:extra]):
-        shift, to_shift = (
-            sum(i * stride for i, stride in zip(index, s, strict=False)) for s in (strides, to)
-        )
-        axes = out[extra:], strides[extra:], to[extra:]
-        places = emit.inputs[0], emit.outputs[0]
-        steps.append(_copy(emit.kernels, total, total, *places, *axes, shift, to_shift))
-    return steps
-
-
-def _pad(emit: _Emitter) -> list[Any]:
-    height, width, channels = emit.shapes[0]
-    (top, _), (left, _) = emit.layer.pixels  # type: ignore[attr-defined]
-    row = emit.output_shapes[0][1] * channels
-    run = width * channels
-    copy = _move(emit, (height, run), (run, 1), (row, 1), top * row + left * channels)
-    return [emit.step("zero"), copy]
-
-
-_EMIT: dict[type[layers.Layer], Callable[[_Emitter], list[Any]]] = {
+_EMIT: dict[type[layers.Layer], Callable[[Emitter], list[Any]]] = {
     Fused: _fused,
     layers.Add: _elementwise("add", bounds=lambda layer: _bounds(layer.clip)),
     layers.Mul: _mul,
@@ -413,10 +317,10 @@ _EMIT: dict[type[layers.Layer], Callable[[_Emitter], list[Any]]] = {
     layers.AveragePool: _pool("average_pool"),
     layers.GlobalAveragePool: _elementwise("global_average"),
     layers.Resize: _elementwise("resize", mode=lambda layer: int(layer.mode == "half_pixel")),
-    layers.Concat: _concat,
-    layers.Split: _split,
-    layers.ChannelShuffle: _channel_shuffle,
-    layers.SpaceToDepth: _space_to_depth,
-    layers.Transpose: _transpose,
-    layers.Pad: _pad,
+    layers.Concat: concat,
+    layers.Split: split,
+    layers.ChannelShuffle: channel_shuffle,
+    layers.SpaceToDepth: space_to_depth,
+    layers.Transpose: transpose,
+    layers.Pad: pad,
 }
