@@ -9,6 +9,7 @@ cdef extern from "simd.h" nogil:
     enum: BLOCK
     enum: GEMM_ROWS
     enum: DEPTHWISE_PIXELS
+    enum: DEPTHWISE_VECS
     enum: HAS_FMA
     vec vec_load(const float* p)
     void vec_store(float* p, vec v)

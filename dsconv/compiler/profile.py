@@ -36,7 +36,7 @@ class Profile:
         GFLOP/s of all threads: the best sample of independent multiply-adds in registers on one
         thread, taken between the repeats, times the threads.
     arena_bytes : int
-        Memory of the activations between the layers, for all images of the call.
+        Memory of the activations between the layers, for as many images as are run at once.
     images : int
         In each call.
     """

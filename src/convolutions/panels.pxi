@@ -28,12 +28,13 @@ cdef void gemm_panels(
         t.bias = bias + panel * BLOCK
         t.c = c + panel * BLOCK
         t.residual = NULL if residual == NULL else residual + panel * BLOCK
-        t.next = t.b + BLOCK * depth
         t.ahead = 0
-        if panel + 1 < last_panel:
+        if panel + 1 < last_panel and depth >= 64:
             width = min(BLOCK, round_up(columns - (panel + 1) * BLOCK, LANES))
-            t.ahead = depth * width // (CACHE_LINE // 4) // tiles
+            t.next = t.b + BLOCK * depth
+            t.end = t.next + width * depth
+            t.ahead = ceil_div(width, tiles)
         if taller:
             gemm_tiles(share + 1, vecs, t, 0, taller)
-            t.next += taller * t.ahead * (CACHE_LINE // 4)
+            t.next += taller * t.ahead * depth
         gemm_tiles(share, vecs, t, taller * (share + 1), tiles - taller)

@@ -33,12 +33,13 @@ cdef struct Panel:
     Py_ssize_t ldc                # floats from one pixel of c to the next
     Py_ssize_t columns            # columns of the panel that exist, at most `width`
     float low, high
-    const float* next             # the panel after this one ...
-    Py_ssize_t ahead              # ... of which each tile asks for so many cache lines
+    const float* next             # the panel after this one, up to `end`
+    const float* end
+    Py_ssize_t ahead              # how many floats of it to ask for at each k; 0: none
 
 
 cdef inline INLINE_VOID gemm_body(
-    int rows, int vecs, const Panel* t, Py_ssize_t first, Py_ssize_t tiles
+    int rows, int vecs, bint fetch, const Panel* t, Py_ssize_t first, Py_ssize_t tiles
 ) noexcept nogil:
     """`tiles` tiles of `rows` pixels each, from pixel `first` on."""
     cdef vec acc[GEMM_ROWS][2]
@@ -47,14 +48,13 @@ cdef inline INLINE_VOID gemm_body(
     cdef const float* const* pixel
     cdef const float* b
     cdef const float* next = t.next
-    cdef Py_ssize_t tile, s, k, length = t.length
+    cdef Py_ssize_t tile, s, k, length = t.length, ahead = t.ahead
     cdef int i, j
     for tile in range(tiles):
-        for k in range(t.ahead):
-            prefetch(next)
-            next += CACHE_LINE // 4
         pixel = t.pixel + first
         b = t.b
+        if next >= t.end:
+            ahead = 0
         for j in range(vecs):
             for i in range(rows):
                 acc[i][j] = vec_load(t.bias + j * LANES)
@@ -62,6 +62,9 @@ cdef inline INLINE_VOID gemm_body(
             for i in range(rows):
                 row[i] = pixel[i] + t.segment[s]
             for k in range(length):
+                if fetch:
+                    prefetch(next)
+                    next += ahead
                 for j in range(vecs):
                     bs[j] = vec_load(b + j * LANES)
                 for i in range(rows):
@@ -101,57 +104,47 @@ cdef inline INLINE_VOID gemm_finish(
         copy_rows(t.c + start, t.ldc, edge, LANES, rows, left)
 
 
+cdef inline INLINE_VOID gemm_heights(
+    int rows, int vecs, bint fetch, const Panel* t, Py_ssize_t first, Py_ssize_t tiles
+) noexcept nogil:
+    """Tiles of any height from 1 to GEMM_ROWS."""
+    if rows == 1:
+        gemm_body(1, vecs, fetch, t, first, tiles)
+    elif rows == 2:
+        gemm_body(2, vecs, fetch, t, first, tiles)
+    elif rows == 3:
+        gemm_body(3, vecs, fetch, t, first, tiles)
+    elif rows == 4:
+        gemm_body(4, vecs, fetch, t, first, tiles)
+    elif rows == 5:
+        gemm_body(5, vecs, fetch, t, first, tiles)
+    elif rows == 6:
+        gemm_body(6, vecs, fetch, t, first, tiles)
+    elif GEMM_ROWS >= 7 and rows == 7:
+        gemm_body(7, vecs, fetch, t, first, tiles)
+    elif GEMM_ROWS >= 8 and rows == 8:
+        gemm_body(8, vecs, fetch, t, first, tiles)
+    elif GEMM_ROWS >= 9 and rows == 9:
+        gemm_body(9, vecs, fetch, t, first, tiles)
+    elif GEMM_ROWS >= 10 and rows == 10:
+        gemm_body(10, vecs, fetch, t, first, tiles)
+    elif GEMM_ROWS >= 11 and rows == 11:
+        gemm_body(11, vecs, fetch, t, first, tiles)
+    elif GEMM_ROWS >= 12 and rows == 12:
+        gemm_body(12, vecs, fetch, t, first, tiles)
+
+
 cdef NOINLINE_VOID gemm_tiles(
     int rows, int vecs, const Panel* t, Py_ssize_t first, Py_ssize_t tiles
 ) noexcept nogil:
-    """Tiles of any height from 1 to GEMM_ROWS, one or two vecs wide."""
+    """Tiles of any height, one or two vecs wide, with and without prefetching."""
     if vecs == 2:
-        if rows == 1:
-            gemm_body(1, 2, t, first, tiles)
-        elif rows == 2:
-            gemm_body(2, 2, t, first, tiles)
-        elif rows == 3:
-            gemm_body(3, 2, t, first, tiles)
-        elif rows == 4:
-            gemm_body(4, 2, t, first, tiles)
-        elif rows == 5:
-            gemm_body(5, 2, t, first, tiles)
-        elif rows == 6:
-            gemm_body(6, 2, t, first, tiles)
-        elif GEMM_ROWS >= 7 and rows == 7:
-            gemm_body(7, 2, t, first, tiles)
-        elif GEMM_ROWS >= 8 and rows == 8:
-            gemm_body(8, 2, t, first, tiles)
-        elif GEMM_ROWS >= 9 and rows == 9:
-            gemm_body(9, 2, t, first, tiles)
-        elif GEMM_ROWS >= 10 and rows == 10:
-            gemm_body(10, 2, t, first, tiles)
-        elif GEMM_ROWS >= 11 and rows == 11:
-            gemm_body(11, 2, t, first, tiles)
-        elif GEMM_ROWS >= 12 and rows == 12:
-            gemm_body(12, 2, t, first, tiles)
+        if t.ahead:
+            gemm_heights(rows, 2, True, t, first, tiles)
+        else:
+            gemm_heights(rows, 2, False, t, first, tiles)
     else:
-        if rows == 1:
-            gemm_body(1, 1, t, first, tiles)
-        elif rows == 2:
-            gemm_body(2, 1, t, first, tiles)
-        elif rows == 3:
-            gemm_body(3, 1, t, first, tiles)
-        elif rows == 4:
-            gemm_body(4, 1, t, first, tiles)
-        elif rows == 5:
-            gemm_body(5, 1, t, first, tiles)
-        elif rows == 6:
-            gemm_body(6, 1, t, first, tiles)
-        elif GEMM_ROWS >= 7 and rows == 7:
-            gemm_body(7, 1, t, first, tiles)
-        elif GEMM_ROWS >= 8 and rows == 8:
-            gemm_body(8, 1, t, first, tiles)
-        elif GEMM_ROWS >= 9 and rows == 9:
-            gemm_body(9, 1, t, first, tiles)
-        elif GEMM_ROWS >= 10 and rows == 10:
-            gemm_body(10, 1, t, first, tiles)
-        elif GEMM_ROWS >= 11 and rows == 11:
-            gemm_body(11, 1, t, first, tiles)
-        elif GEMM_ROWS >= 12 and rows == 12:
-            gemm_body(12, 1, t, first, tiles)
+        if t.ahead:
+            gemm_heights(rows, 1, True, t, first, tiles)
+        else:
+            gemm_heights(rows, 1, False, t, first, tiles)
