@@ -142,6 +142,8 @@ cdef Py_ssize_t strip_scratch(const StepData* s, Py_ssize_t rows) noexcept nogil
         return depthwise_scratch(g)
     if s.op == OP_SEPARABLE:
         return depthwise_scratch(g) + round_up(pixels * g.c * g.multiplier, 16) + 2 * pixels
+    if s.op == OP_INVERTED and s.front_strips:
+        return max(front_scratch(g, g.oh), 2 * most)
     if s.op == OP_INVERTED:
         return inverted_scratch(g, most)
     return 0
@@ -184,6 +186,11 @@ cdef void run_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcep
         zero_strip(s, index, scratch)
 
 
+cdef const float* first_weights(const StepData* s) noexcept nogil:
+    """What a step reads first of its weights."""
+    return s.in_weight if s.in_weight != NULL else s.weight
+
+
 cdef void run_team_member(
     const StepData* steps, Py_ssize_t count, Py_ssize_t* counters, float* scratch, double* stamps,
     bint team,
@@ -193,6 +200,12 @@ cdef void run_team_member(
     if stamps != NULL:
         stamps[0] = seconds()
     for i in range(count):
+        if steps[i].front_strips:
+            strip = counter_next(&counters[count + i])
+            while strip < steps[i].front_strips:
+                inverted_front_strip(&steps[i], strip, scratch)
+                strip = counter_next(&counters[count + i])
+            team_barrier()
         strip = counter_next(&counters[i])
         while strip < steps[i].strips:
             run_strip(&steps[i], strip, scratch)
@@ -220,14 +233,14 @@ cdef class Program:
 
         `stamps`, a float64 vector one longer than the steps, takes the seconds between steps.
         """
-        cdef Py_ssize_t count = len(self.steps), scratch = 0, i, slots = len(arrays) + 1
+        cdef Py_ssize_t count = len(self.steps), scratch = 0, middle = 0, i, slots = len(arrays) + 1
         cdef Py_ssize_t arena = round_up(self.arena * n, 16)
         cdef Py_ssize_t head = round_up(
-            (count * sizeof(StepData) + count * sizeof(Py_ssize_t) + slots * sizeof(void*)) // 4 + 1, 16)
+            (count * sizeof(StepData) + 2 * count * sizeof(Py_ssize_t) + slots * sizeof(void*)) // 4 + 1, 16)
         cdef Step step
         cdef StepData* s
         cdef double* clock = NULL if stamps is None else <double*>doubles_of(stamps, count + 1)
-        # One block: steps, counters and slots; the arena; the scratch of each thread.
+        # One block: steps, counters and slots; the arena; what two phases share; each thread's scratch.
         plan = <StepData*>malloc(count * sizeof(StepData) + 1)
         if plan == NULL:
             raise MemoryError
@@ -237,20 +250,23 @@ cdef class Program:
             plan[i].g.n = n
             divide(&plan[i], threads)
             scratch = max(scratch, plan[i].scratch)
+            if plan[i].front_strips:
+                middle = max(middle, n * plan[i].g.oh * plan[i].g.ow * plan[i].g.hidden)
         scratch = round_up(scratch, 16) + 16
+        middle = round_up(middle, 16)
         cdef Memory memory
         try:
-            memory = borrow(head + arena + threads * scratch)
+            memory = borrow(head + arena + middle + threads * scratch)
         except MemoryError:
             free(plan)
             raise
         cdef StepData* steps = <StepData*>memory.data
         cdef Py_ssize_t* counters = <Py_ssize_t*>(steps + count)
-        cdef float** slot = <float**>(counters + count)
-        cdef float* own = memory.data + head + arena
+        cdef float** slot = <float**>(counters + 2 * count)
+        cdef float* own = memory.data + head + arena + middle
         memcpy(steps, plan, count * sizeof(StepData))
         free(plan)
-        memset(counters, 0, count * sizeof(Py_ssize_t))
+        memset(counters, 0, 2 * count * sizeof(Py_ssize_t))
         try:
             slot[0] = memory.data + head
             for i in range(1, slots):
@@ -258,6 +274,8 @@ cdef class Program:
             for i in range(count):
                 step = self.steps[i]
                 s = &steps[i]
+                s.middle = memory.data + head + arena
+                s.following = NULL if i + 1 == count else first_weights(&steps[i + 1])
                 s.x = slot[step.x[0]] + step.x[1] * n
                 s.y = slot[step.y[0]] + step.y[1] * n
                 s.residual = NULL if step.residual[0] < 0 else slot[step.residual[0]] + step.residual[1] * n

@@ -3,8 +3,14 @@
 # Loop nest:  for panel of B: for tiles of one height: gemm_tiles
 #
 # A panel stays in the L1 or L2 cache while all tiles of the strip pass over it, and while they do,
-# each tile asks for its share of the next panel, so that weights arrive from memory in time.
+# the tiles ask for the next panel, a little at each k, so that weights arrive from memory in time
+# (7 x 7 x 1024, AVX2: 82 -> 97 % of the peak; the same in bursts between tiles stopped every load
+# behind them). Short panels arrive soon enough without.
 # Tile heights share the pixels evenly: 49 pixels in tiles of at most 12 are 10, 10, 10, 10, 9.
+
+cdef enum:
+    PREFETCH_DEPTH = 64           # from this k on
+
 
 cdef void gemm_panels(
     Panel* t, const float* const* pixels, Py_ssize_t count,
@@ -18,7 +24,7 @@ cdef void gemm_panels(
     cdef Py_ssize_t depth = t.segments * t.length         # k: rows of a packed panel
     cdef Py_ssize_t tiles = ceil_div(count, GEMM_ROWS)
     cdef Py_ssize_t share = count // tiles, taller = count % tiles
-    cdef Py_ssize_t panel, width
+    cdef Py_ssize_t panel
     cdef int vecs
     t.pixel = pixels
     for panel in range(first_panel, last_panel):
@@ -29,11 +35,10 @@ cdef void gemm_panels(
         t.c = c + panel * BLOCK
         t.residual = NULL if residual == NULL else residual + panel * BLOCK
         t.ahead = 0
-        if panel + 1 < last_panel and depth >= 64:
-            width = min(BLOCK, round_up(columns - (panel + 1) * BLOCK, LANES))
-            t.next = t.b + BLOCK * depth
-            t.end = t.next + width * depth
-            t.ahead = ceil_div(width, tiles)
+        t.next = t.b + BLOCK * depth if panel + 1 < last_panel else t.after
+        if t.next != NULL and depth >= PREFETCH_DEPTH:
+            t.end = t.next + BLOCK * depth
+            t.ahead = ceil_div(BLOCK, tiles)
         if taller:
             gemm_tiles(share + 1, vecs, t, 0, taller)
             t.next += taller * t.ahead * depth

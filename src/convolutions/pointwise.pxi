@@ -39,6 +39,7 @@ cdef void pointwise_strip(const StepData* s, Py_ssize_t index, float* scratch) n
         for i in range(strip.last - strip.first):
             for j in range(g.ow):
                 pixels[i * g.ow + j] = x + ((strip.first + i) * g.sh * g.w + j * g.sw) * g.c
+    t.after = weights_after(s, index)
     t.segment = &segment
     t.segments = 1
     t.length = g.c

@@ -21,6 +21,7 @@ cdef void separable_strip(const StepData* s, Py_ssize_t index, float* scratch) n
         strip.first, strip.last, middle, channels, scratch)
     for i in range(count):
         pixels[i] = middle + i * channels
+    t.after = weights_after(s, index)
     t.segment = &segment
     t.segments = 1
     t.length = channels

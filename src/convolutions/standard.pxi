@@ -62,6 +62,7 @@ cdef void standard_strip(const StepData* s, Py_ssize_t index, float* scratch) no
         copy_window(g, x, strip.first, rows, <float*>window)
     else:
         window = x + strip.first * g.sh * width * g.c
+    t.after = weights_after(s, index)
     t.segment = segment
     if g.dw == 1 and g.groups == 1:
         t.segments = g.kh

@@ -33,6 +33,7 @@ cdef struct Panel:
     Py_ssize_t ldc                # floats from one pixel of c to the next
     Py_ssize_t columns            # columns of the panel that exist, at most `width`
     float low, high
+    const float* after            # what is read when the panels of the strip are done, or NULL
     const float* next             # the panel after this one, up to `end`
     const float* end
     Py_ssize_t ahead              # how many floats of it to ask for at each k; 0: none
@@ -64,6 +65,8 @@ cdef inline INLINE_VOID gemm_body(
             for k in range(length):
                 if fetch:
                     prefetch(next)
+                    if vecs * LANES > CACHE_LINE // 4:
+                        prefetch(next + CACHE_LINE // 4)
                     next += ahead
                 for j in range(vecs):
                     bs[j] = vec_load(b + j * LANES)
