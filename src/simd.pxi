@@ -8,6 +8,7 @@ cdef extern from "simd.h" nogil:
     enum: LANES
     enum: BLOCK
     enum: GEMM_ROWS
+    enum: GEMM_ROWS_NARROW
     enum: DEPTHWISE_PIXELS
     enum: DEPTHWISE_VECS
     enum: HAS_FMA

@@ -22,14 +22,15 @@ cdef void gemm_panels(
     weight, bias, residual and c point at panel 0; `columns` is their number over all panels.
     """
     cdef Py_ssize_t depth = t.segments * t.length         # k: rows of a packed panel
-    cdef Py_ssize_t tiles = ceil_div(count, GEMM_ROWS)
-    cdef Py_ssize_t share = count // tiles, taller = count % tiles
-    cdef Py_ssize_t panel
+    cdef Py_ssize_t panel, tiles, share, taller
     cdef int vecs
     t.pixel = pixels
     for panel in range(first_panel, last_panel):
         t.columns = min(BLOCK, columns - panel * BLOCK)
         vecs = 2 if t.columns > LANES else 1
+        tiles = ceil_div(count, GEMM_ROWS if vecs == 2 else GEMM_ROWS_NARROW)
+        share = count // tiles
+        taller = count % tiles
         t.b = weight + panel * BLOCK * depth
         t.bias = bias + panel * BLOCK
         t.c = c + panel * BLOCK

@@ -15,7 +15,7 @@
 #    v |         |         |     |           | ...                   |  segments in order
 #      +---------+---------+-----+           +-----------------------+
 #
-# The tile (GEMM_ROWS x 2 vecs) stays in registers while k runs; `rows` and `vecs` are literals in
+# The tile (GEMM_ROWS x 2 vecs; one vec wide, GEMM_ROWS_NARROW) stays in registers while k runs; `rows` and `vecs` are literals in
 # every call of `gemm_body`, so the compiler unrolls the loops over them. `gemm_tiles` stays a function
 # of its own: inlined into its callers, it would share their registers and spill. It runs over all
 # tiles of one height: where k is short, a call for each tile would cost as much as the tile. Not
@@ -43,9 +43,9 @@ cdef inline INLINE_VOID gemm_body(
     int rows, int vecs, bint fetch, const Panel* t, Py_ssize_t first, Py_ssize_t tiles
 ) noexcept nogil:
     """`tiles` tiles of `rows` pixels each, from pixel `first` on."""
-    cdef vec acc[GEMM_ROWS][2]
+    cdef vec acc[GEMM_ROWS_NARROW][2]
     cdef vec bs[2]
-    cdef const float* row[GEMM_ROWS]
+    cdef const float* row[GEMM_ROWS_NARROW]
     cdef const float* const* pixel
     cdef const float* b
     cdef const float* next = t.next
@@ -83,7 +83,7 @@ cdef inline INLINE_VOID gemm_finish(
     int rows, int j, const Panel* t, Py_ssize_t start, vec[2]* acc
 ) noexcept nogil:
     """Residual, clamp and store for column j of vecs; a part of a vec goes through `edge`."""
-    cdef float edge[GEMM_ROWS * LANES]
+    cdef float edge[GEMM_ROWS_NARROW * LANES]
     cdef Py_ssize_t left = t.columns - j * LANES, ldr = t.ldc, ldc = t.ldc
     cdef const float* residual = t.residual
     cdef float* c = t.c + start
@@ -110,7 +110,7 @@ cdef inline INLINE_VOID gemm_finish(
 cdef inline INLINE_VOID gemm_heights(
     int rows, int vecs, bint fetch, const Panel* t, Py_ssize_t first, Py_ssize_t tiles
 ) noexcept nogil:
-    """Tiles of any height from 1 to GEMM_ROWS."""
+    """Tiles of any height: 1 to GEMM_ROWS, or GEMM_ROWS_NARROW where they are one vec wide."""
     if rows == 1:
         gemm_body(1, vecs, fetch, t, first, tiles)
     elif rows == 2:
@@ -123,9 +123,9 @@ cdef inline INLINE_VOID gemm_heights(
         gemm_body(5, vecs, fetch, t, first, tiles)
     elif rows == 6:
         gemm_body(6, vecs, fetch, t, first, tiles)
-    elif GEMM_ROWS >= 7 and rows == 7:
+    elif (GEMM_ROWS >= 7 or vecs == 1) and rows == 7:
         gemm_body(7, vecs, fetch, t, first, tiles)
-    elif GEMM_ROWS >= 8 and rows == 8:
+    elif (GEMM_ROWS >= 8 or vecs == 1) and rows == 8:
         gemm_body(8, vecs, fetch, t, first, tiles)
     elif GEMM_ROWS >= 9 and rows == 9:
         gemm_body(9, vecs, fetch, t, first, tiles)

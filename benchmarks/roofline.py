@@ -1,0 +1,150 @@
+"""Every layer of a network against its roofline: `python -m benchmarks.roofline mobilenet_v1`.
+
+A layer cannot be faster than its multiply-adds at the FMA peak, nor than its bytes (input, weights
+and output once, in float32) at the speed of memory; the slower of both is what is attainable, and
+says what limits the layer (Williams, Waterman and Patterson, CACM 2009). Times are those within
+whole runs, layer after layer, the best of all repeats; peak and memory speed are measured in the
+same run. `--markdown` prints the tables of docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from dsconv import models
+from dsconv._rendering import markdown_table, text_table
+from dsconv.bench import machine
+from dsconv.compiler.passes import optimise
+from dsconv.graph import Graph
+
+# What a layer kind may take, as a share of the attainable speed. Short rows of k, borders and the
+# depthwise stage cost the first layers; the last ones read weights that no cache holds.
+BUDGETS = {
+    "stem": 0.72,
+    "maps of 112 and 56 pixels": 0.80,
+    "maps of 28 and 14 pixels": 0.90,
+    "maps of 7 pixels": 0.90,
+    "pooling, fully connected": 0.70,
+}
+_PROBE = 64 << 20  # bytes, more than the caches hold
+
+
+class Layer(NamedTuple):
+    """One layer of the optimised graph: its cost, and its best seconds."""
+
+    name: str
+    kind: str
+    group: str
+    mult_adds: int
+    bytes: int
+    seconds: float
+
+    def attainable(self, peak: float, memory: float) -> float:
+        """Seconds at GFLOP/s `peak` and GB/s `memory`."""
+        return max(2e-9 * self.mult_adds / peak, 1e-9 * self.bytes / memory)
+
+
+def measure(graph: Graph, threads: int, repeats: int) -> tuple[list[Layer], float, float]:
+    """(layers, FMA peak in GFLOP/s of all threads, memory in GB/s of one)."""
+    fused = optimise(graph)
+    model = graph.compile(threads=threads)
+    (shape,) = model.inputs.values()
+    x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    profile = model.profile(x, repeats)
+    layers = []
+    for step in profile.steps:
+        shapes = [*fused.input_shapes(step.name), *map(fused.shape, fused.tensors(step.name))]
+        floats = step.parameters + sum(map(math.prod, shapes))
+        group = _group(step.kind, len(layers), shapes[0][0])
+        seconds = min(step.times)
+        layers.append(Layer(step.name, step.kind, group, step.mult_adds, 4 * floats, seconds))
+    return layers, profile.peak, _memory_speed()
+
+
+def _group(kind: str, number: int, height: int) -> str:
+    """The line of the budget that a layer belongs to, by the height of its input."""
+    stem, large, middle, small, rest = BUDGETS
+    if not number:
+        return stem
+    if "conv" not in kind or height < 7:
+        return rest
+    return large if height > 28 else middle if height > 7 else small
+
+
+def _memory_speed() -> float:
+    """GB/s at which one thread reads an array that no cache holds."""
+    array = np.ones(_PROBE // 4, np.float32)
+    best = math.inf
+    for _ in range(8):
+        start = perf_counter()
+        array.max()
+        best = min(best, perf_counter() - start)
+    return _PROBE / best / 1e9
+
+
+def layer_rows(layers: list[Layer], peak: float, memory: float) -> list[list[str]]:
+    rows = []
+    for each in layers:
+        least = each.attainable(peak, memory)
+        rate, possible = (2e-9 * each.mult_adds / s for s in (each.seconds, least))
+        computing = least > 1e-9 * each.bytes / memory
+        rows.append(
+            [
+                each.name,
+                f"{each.mult_adds / 1e6:.1f}",
+                f"{each.bytes / 1e6:.2f}",
+                f"{2 * each.mult_adds / each.bytes:.0f}",
+                f"{1e6 * each.seconds:.0f}",
+                f"{possible:.1f}",
+                f"{rate:.1f}",
+                f"{100 * least / each.seconds:.0f}",
+                "FMA" if computing else "memory",
+                each.kind,
+            ]
+        )
+    return rows
+
+
+def budget_rows(layers: list[Layer], peak: float, memory: float) -> list[list[str]]:
+    rows = []
+    for group, share in BUDGETS.items():
+        members = [each for each in layers if each.group == group]
+        least = sum(each.attainable(peak, memory) for each in members)
+        taken = sum(each.seconds for each in members)
+        verdict = "kept" if taken <= least / share else f"over by {1e3 * (taken - least / share):.2f}"
+        times = (f"{1e3 * seconds:.2f}" for seconds in (least, least / share, taken))
+        rows.append([group, *times, f"{100 * least / max(taken, 1e-12):.0f}", verdict])
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Layers against their roofline.")
+    parser.add_argument("network", choices=models.names())
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--markdown", action="store_true")
+    options = parser.parse_args()
+    graph = models.get(options.network)
+    layers, peak, memory = measure(graph, options.threads, options.repeats)
+    table = markdown_table if options.markdown else text_table
+    for name, fact in machine.facts().items():
+        print(f"{name:9} {fact}")
+    total = sum(each.seconds for each in layers)
+    work = sum(each.mult_adds for each in layers)
+    print(f"peak      {peak:.1f} GFLOP/s, memory {memory:.1f} GB/s, threads {options.threads}\n")
+    header = ("layer", "M mult-adds", "MB", "FLOP/B", "us", "attainable GFLOP/s", "reached", "%")
+    rows = layer_rows(layers, peak, memory)
+    print(table((*header, "limit", "kind"), rows, range(1, 8)))
+    share = 2e-7 * work / total / peak
+    print(f"\nsum of the best: {1e3 * total:.2f} ms, {share:.1f} % of the FMA peak\n")
+    header = ("budget", "attainable ms", "budget ms", "reached ms", "% of attainable", "")
+    print(table(header, budget_rows(layers, peak, memory), range(1, 5)))
+
+
+if __name__ == "__main__":
+    main()
