@@ -205,7 +205,8 @@ cdef void run_team_member(
             while strip < steps[i].front_strips:
                 inverted_front_strip(&steps[i], strip, scratch)
                 strip = counter_next(&counters[count + i])
-            team_barrier()
+            if team:
+                team_barrier()
         strip = counter_next(&counters[i])
         while strip < steps[i].strips:
             run_strip(&steps[i], strip, scratch)
