@@ -257,7 +257,7 @@ class TestInterface:
             (b"hello world", "unknown format.*hello"),
             (b"\x93NUMPY\x01\x00", "single .npy"),
             (b"\x80\x04\x95", "pickle, but not"),
-            (b"\x89HDF\r\n\x1a\n", "unknown format"),
+            (b"\x08\x07\x12\x04", "unknown format.*allowed are .npz, .safetensors"),
         ],
     )
     def test_unknown_formats(self, data, message):

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from dsconv._scratch import Scratch
+
 MAX_DIMENSIONS = 32
 _FREE_BYTES = 64 * 2**20  # a file of any length may unpack to this much,
 _EXPANSION = 16  # a long one to this many times its length
@@ -48,6 +50,7 @@ class WeightFile(ABC):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
+        self._scratch = Scratch()
         self._file = open(self.path, "rb")  # noqa: SIM115
         try:
             self.file_bytes = self._file.seek(0, os.SEEK_END)
@@ -92,7 +95,7 @@ class WeightFile(ABC):
         ValueError
             If there is no array of that name, its content is damaged, or the file is closed.
         """
-        return self._read(name, np.empty(self._entry(name).raw_bytes, np.uint8))
+        return self._read(name, self._scratch(self._entry(name).raw_bytes))
 
     def read_all(self) -> dict[str, np.ndarray]:
         """All arrays, in the order of the file, in one block of memory that they share.
@@ -108,6 +111,11 @@ class WeightFile(ABC):
             arrays[name] = self._read(name, block[start : start + entry.raw_bytes])
             start += room
         return arrays
+
+    def stamp(self) -> tuple[int, int]:
+        """Length of the open file in bytes, and time of its last change in nanoseconds."""
+        status = os.fstat(self._file.fileno())
+        return status.st_size, status.st_mtime_ns
 
     def close(self) -> None:
         """Close the file; arrays that were read stay valid."""
@@ -162,6 +170,11 @@ def numbers(raw: np.ndarray, stored: np.dtype) -> np.ndarray:
     if not stored.isnative:
         array = array.byteswap(inplace=True).view(stored.newbyteorder("="))
     return array
+
+
+def widened(bfloat16: np.ndarray) -> np.ndarray:
+    """bfloat16, held as uint16, as float32: its bits are the upper half. Exact."""
+    return (bfloat16.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def shorten(value: object) -> str:

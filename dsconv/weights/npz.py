@@ -8,15 +8,18 @@ allowed. Layout of .npy: numpy.lib.format.
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 
 from dsconv.weights._file import Entry, WeightFile, array_bytes, numbers, shorten
+from dsconv.weights._writing import checked, replacing
 from dsconv.weights._zip import Archive, Stream
 
-__all__ = ["NpzFile"]
+__all__ = ["NpzFile", "write_npz"]
 
 _MAX_HEADER = 10_000  # bytes; numpy's own limit
 _HEADERS = {  # version of .npy: bytes of the header's length, its parser
@@ -70,6 +73,33 @@ class NpzFile(WeightFile):
         if place.fortran:
             return np.ascontiguousarray(array.reshape(entry.shape[::-1]).T)
         return array.reshape(entry.shape)
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as an uncompressed .npz file; the same arrays give the same bytes.
+
+    Parameters
+    ----------
+    path
+        The file; one that is there is replaced once the new one is complete.
+    arrays
+        Array by name: bool, integers, float16, float32 or float64, any byte order and strides.
+        Unlike `numpy.savez` it takes names such as "file".
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a name that is empty or not printable, another dtype, or 4 GB and more.
+    """
+    import zipfile  # slow to import, and readers do without
+
+    contents = checked(arrays)
+    if sum(array.nbytes + _MAX_HEADER for array in contents.values()) >= 2**32:
+        raise ValueError("an .npz file takes less than 4 GB; .safetensors takes more")
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in contents.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=array.nbytes >= 2**31) as member:
+                npy.write_array(member, array, allow_pickle=False)
 
 
 def _header(stream: Stream, size: int) -> bytes:

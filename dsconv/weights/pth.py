@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dsconv.weights._file import Entry, WeightFile, array_bytes, numbers, shorten
+from dsconv.weights._file import Entry, WeightFile, array_bytes, numbers, shorten, widened
 from dsconv.weights._unpickle import unpickle
 from dsconv.weights._zip import Archive
 
@@ -28,6 +28,7 @@ __all__ = ["PthFile"]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
+_WRAPPERS = ("state_dict", "model_state_dict", "model")  # under which trainers put a state dict
 
 
 class _Element(NamedTuple):
@@ -151,8 +152,9 @@ _NAMES: dict[str, Any] = {
 class PthFile(WeightFile):
     """An open PyTorch checkpoint; see `WeightFile`.
 
-    The checkpoint is a dict of tensors, or a dict with such a dict under "state_dict". Dtypes:
-    float64, float32, float16, bfloat16 (read as float32), int64, int32, uint8, bool.
+    The checkpoint is a dict of tensors, or a dict with such a dict under "state_dict",
+    "model_state_dict" or "model". Dtypes: float64, float32, float16, bfloat16 (read as float32),
+    int64, int32, uint8, bool.
     """
 
     def _scan(self) -> dict[str, Entry]:
@@ -265,8 +267,8 @@ class PthFile(WeightFile):
 
 def _state_dict(root: Any) -> dict[str, _Tensor]:
     """The tensors of a checkpoint by name."""
-    if type(root) is dict and type(root.get("state_dict")) is dict:
-        root = root["state_dict"]
+    if type(root) is dict:
+        root = next((root[key] for key in _WRAPPERS if type(root.get(key)) is dict), root)
     if type(root) is not dict:
         raise ValueError(f"the checkpoint is {shorten(root)}, not a dict of tensors")
     for name, tensor in root.items():
@@ -278,8 +280,7 @@ def _state_dict(root: Any) -> dict[str, _Tensor]:
 def _numbers(raw: np.ndarray, element: _Element) -> np.ndarray:
     """The bytes of a storage as a flat array."""
     if element.stored.kind == "u" and element.dtype.kind == "f":  # bfloat16: float32's upper half
-        wide = numbers(raw, element.stored).astype(np.uint32) << np.uint32(16)
-        return wide.view(np.float32)
+        return widened(numbers(raw, element.stored))
     return numbers(raw, element.stored)
 
 

@@ -1,0 +1,43 @@
+"""MobileNetV2 of github.com/d-li14/mobilenetv2.pytorch: each block one flat sequence.
+
+Padding of one pixel on every side, PyTorch's epsilon 1e-5 (models/imagenet/mobilenetv2.py);
+pictures as torchvision prepares them (imagenet.py). The repository that it comes from,
+tonylins/pytorch-mobilenet-v2, calls the last convolution "features.18" and its classifier
+"classifier" or "classifier.1"; its files are read as well.
+"""
+
+from __future__ import annotations
+
+from dsconv.preprocessing import Preprocessing
+from dsconv.weights.families import _mobilenets
+from dsconv.weights.families._arrays import Arrays, Network
+from dsconv.weights.families._pytorch import classifier, plain_names, sources
+
+__all__ = ["network", "plain_names"]
+
+
+def network(arrays: Arrays, resolution: int | None) -> Network:
+    """MobileNetV2 with the widths and classes of the file."""
+    last = "features.18" if "features.18.0.weight" in arrays else "conv"
+    logits = classifier(arrays, "classifier")
+
+    def place(layer: str) -> tuple[str, str]:
+        if layer in ("conv0", "conv_last"):
+            at = "features.0" if layer == "conv0" else last
+            return f"{at}.0", f"{at}.1"
+        block, part = layer.split("/")
+        number = block.removeprefix("block")
+        parts = ("depthwise", "project") if number == "1" else ("expand", "depthwise", "project")
+        index = 3 * parts.index(part)  # convolution, batch norm, ReLU6
+        return f"features.{number}.conv.{index}", f"features.{number}.conv.{index + 1}"
+
+    graph = _mobilenets.mobilenet_v2(
+        lambda layer: arrays.size(f"{place(layer)[0]}.weight", 0),
+        arrays.classes(f"{logits}.bias", f"{logits}.weight", 0),
+        resolution,
+        "symmetric",
+        1e-5,
+        pooled=arrays.size(f"{logits}.weight", 1),
+    )
+    source = sources(place, logits)
+    return Network("MobileNetV2 of d-li14", graph, source, Preprocessing("torchvision"))

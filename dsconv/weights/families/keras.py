@@ -1,0 +1,163 @@
+"""MobileNetV1 and V2 of keras.applications, with their classifier, another or none.
+
+Batch norm with epsilon 1e-3; x / 127.5 - 1; 1000 classes, without background
+(keras/src/applications/mobilenet.py, mobilenet_v2.py). Padding is "same", but in front of strided
+depthwise convolutions V1 puts zeros only below and on the right, which differs where the map has
+an odd size. V2 computes what "same" does.
+
+Keras's own examples resize a picture to the input's size with `load_img(target_size=...)`: all of
+it, not in proportion, by nearest neighbour.
+
+Names are "layer/parameter": see `dsconv.weights.h5`. Layers may lie in a model inside the model,
+and bear old names ("mobl1_conv_1_expand") or none (Keras 3 counts: "conv2d_1").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from dsconv.graph import Graph
+from dsconv.layers import DepthwiseConv2D
+from dsconv.preprocessing import Preprocessing
+from dsconv.weights.families import _mobilenets
+from dsconv.weights.families._arrays import (
+    Arrays,
+    Network,
+    Source,
+    Transform,
+    same,
+    without_kernel_axes,
+)
+
+_NORM = {"gamma": "gamma", "beta": "beta", "mean": "moving_mean", "variance": "moving_variance"}
+
+_OLD_V2 = re.compile(r"(mobl|bn)(\d+)_conv(?:_\d+)?_(?:bn_)?(expand|depthwise|project)")
+_KINDS = ("conv2d", "depthwise_conv2d", "batch_normalization")
+_COUNTED = re.compile(rf"({'|'.join(_KINDS)})(?:_(\d+))?")
+
+
+def plain_names(names: list[str]) -> dict[str, str]:
+    """The last "layer/parameter" of each name, with the layer's present name."""
+    split = {name: name.removesuffix(":0").split("/")[-2:] for name in names}
+    counted = _counted({parts[0] for parts in split.values()})
+    found: dict[str, str] = {}
+    for name, parts in split.items():
+        layer, parameter = counted.get(parts[0], parts[0]), parts[-1]
+        if old := _OLD_V2.fullmatch(layer):
+            kind, number, part = old.groups()
+            layer = f"block_{number}_{part}" if number != "0" else f"expanded_conv_{part}"
+            layer += "_BN" if kind == "bn" else ""
+        plain = f"{layer}/{parameter.replace('depthwise_kernel', 'kernel')}"
+        found[name if plain in found else plain] = name
+    return found
+
+
+def network(arrays: Arrays, resolution: int | None) -> Network:
+    """MobileNetV1 or V2 with the widths and classes of the file."""
+    version = 1 if any(name.startswith("conv_dw_") for name in arrays.names) else 2
+    place = _place_v1 if version == 1 else _place_v2
+    logits = _classifier(arrays, place, version)
+    weight = f"{logits}/kernel"
+    classes = arrays.classes(f"{logits}/bias", weight, -1)
+
+    def channels(layer: str) -> int:
+        return arrays.size(f"{place(layer)[0]}/kernel", 3)
+
+    if version == 1:
+        graph = _mobilenets.mobilenet_v1(channels, classes, resolution, "same", 1e-3)
+        graph = _padded_below(graph)
+    else:
+        pooled = arrays.size(weight, -2)
+        graph = _mobilenets.mobilenet_v2(channels, classes, resolution, "same", 1e-3, pooled=pooled)
+    preprocessing = Preprocessing("tensorflow", crop=None, interpolation="nearest")
+    return Network(f"MobileNetV{version} of Keras", graph, _source(place, logits), preprocessing)
+
+
+def _place_v1(layer: str) -> tuple[str, str]:
+    """Convolution and batch norm of a layer."""
+    name = "conv1"
+    if layer != "conv0":
+        block, part = layer.split("/")
+        name = f"conv_{'dw' if part == 'depthwise' else 'pw'}_{block.removeprefix('block')}"
+    return name, f"{name}_bn"
+
+
+def _place_v2(layer: str) -> tuple[str, str]:
+    """Convolution and batch norm of a layer."""
+    if layer == "conv0":
+        return "Conv1", "bn_Conv1"
+    if layer == "conv_last":
+        return "Conv_1", "Conv_1_bn"
+    block, part = layer.split("/")
+    number = int(block.removeprefix("block")) - 1
+    name = f"block_{number}_{part}" if number else f"expanded_conv_{part}"
+    return name, f"{name}_BN"
+
+
+def _layers(version: int) -> list[str]:
+    """Convolutions of the graph in their order."""
+    if version == 1:
+        parts = [f"block{n}/{p}" for n in range(1, 14) for p in ("depthwise", "pointwise")]
+        return ["conv0", *parts]
+    parts = [f"block{n}/{p}" for n in range(1, 18) for p in ("expand", "depthwise", "project")]
+    return ["conv0", *parts[1:], "conv_last"]  # block 1 has no expansion
+
+
+def _counted(layers: Iterable[str]) -> dict[str, str]:
+    """Layers that are known by class and number only -> their names: the n-th is the n-th."""
+    numbers: dict[str, dict[int, str]] = {kind: {} for kind in _KINDS}
+    for layer in layers:
+        if found := _COUNTED.fullmatch(layer):
+            numbers[found[1]][int(found[2] or 0)] = layer
+    depthwise = len(numbers["depthwise_conv2d"])
+    if not depthwise:
+        return {}
+    version = 1 if depthwise == 13 else 2
+    place = _place_v1 if version == 1 else _place_v2
+    names: dict[str, list[str]] = {kind: [] for kind in _KINDS}
+    for layer in _layers(version):
+        convolution, norm = place(layer)
+        kind = "depthwise_conv2d" if layer.endswith("depthwise") else "conv2d"
+        names[kind].append(convolution)
+        names["batch_normalization"].append(norm)
+    names["conv2d"] += ["conv_preds"] if version == 1 else []
+    return {
+        layer: name
+        for kind in _KINDS
+        for (_, layer), name in zip(sorted(numbers[kind].items()), names[kind], strict=False)
+    }
+
+
+def _classifier(arrays: Arrays, place: Callable[[str], tuple[str, str]], version: int) -> str:
+    """The layer that remains, whatever it is called: "predictions", "Logits", "dense" ..."""
+    known = {name for layer in _layers(version) for name in place(layer)}
+    kernels = [name.removesuffix("/kernel") for name in arrays.names if name.endswith("/kernel")]
+    left = [layer for layer in kernels if layer not in known]
+    return left[0] if len(left) == 1 else "conv_preds" if version == 1 else "predictions"
+
+
+def _source(place: Callable[[str], tuple[str, str]], logits: str) -> Source:
+    def source(layer: str, parameter: str) -> tuple[str, Transform]:
+        if layer == "logits":
+            what = {"weight": "kernel", "bias": "bias"}[parameter]
+            return f"{logits}/{what}", without_kernel_axes
+        convolution, norm = place(layer.removesuffix("/bn"))
+        if parameter in _NORM:
+            return f"{norm}/{_NORM[parameter]}", same
+        return f"{convolution}/kernel", same
+
+    return source
+
+
+def _padded_below(graph: Graph) -> Graph:
+    """The graph with zeros only below and on the right in front of strided depthwise layers."""
+    result = Graph(graph.name)
+    for node in graph.nodes.values():
+        layer = node.layer
+        if isinstance(layer, DepthwiseConv2D) and layer.stride != (1, 1):
+            layer = replace(layer, padding=((0, 1), (0, 1)))
+        result.add(layer, *node.inputs, name=node.name)
+    result.output(*graph.outputs)
+    return result

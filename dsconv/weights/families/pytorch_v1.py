@@ -1,0 +1,40 @@
+"""MobileNetV1 in PyTorch as it has spread from github.com/marvis/pytorch-mobilenet.
+
+"model.0" is the stem, "model.1" to "model.13" are the blocks: 0 and 1 the depthwise convolution
+and its batch norm, 3 and 4 the pointwise one. Padding of one pixel on every side, PyTorch's
+epsilon 1e-5, and **ReLU, not ReLU6** (main.py there); pictures as torchvision prepares them.
+"""
+
+from __future__ import annotations
+
+from dsconv.preprocessing import Preprocessing
+from dsconv.weights.families import _mobilenets
+from dsconv.weights.families._arrays import Arrays, Network
+from dsconv.weights.families._pytorch import classifier, plain_names, sources
+
+__all__ = ["network", "plain_names"]
+
+
+def network(arrays: Arrays, resolution: int | None) -> Network:
+    """MobileNetV1 with the widths and classes of the file."""
+    logits = classifier(arrays, "fc")
+    graph = _mobilenets.mobilenet_v1(
+        lambda layer: arrays.size(f"{_place(layer)[0]}.weight", 0),
+        arrays.classes(f"{logits}.bias", f"{logits}.weight", 0),
+        resolution,
+        "symmetric",
+        1e-5,
+        activation="relu",
+    )
+    source = sources(_place, logits)
+    return Network("MobileNetV1 of PyTorch", graph, source, Preprocessing("torchvision"))
+
+
+def _place(layer: str) -> tuple[str, str]:
+    """Convolution and batch norm of a layer."""
+    if layer == "conv0":
+        return "model.0.0", "model.0.1"
+    block, part = layer.split("/")
+    at = f"model.{block.removeprefix('block')}"
+    index = 0 if part == "depthwise" else 3
+    return f"{at}.{index}", f"{at}.{index + 1}"

@@ -1,0 +1,179 @@
+"""The safetensors format: a length, a JSON header and raw bytes.
+
+    8 bytes      length of the header, little-endian
+    header       {"__metadata__": {"key": "text", ...},
+                  "name": {"dtype": "F32", "shape": [3, 3], "data_offsets": [0, 36]}, ...}
+    raw bytes    little-endian, C order; offsets count from here
+
+The tensors cover the raw bytes exactly: no overlap, no hole, nothing behind. All of that is checked
+when a file is opened. Format: https://github.com/huggingface/safetensors#format.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dsconv.weights._file import Entry, WeightFile, array_bytes, numbers, shorten, widened
+from dsconv.weights._json import MAX_BYTES, parse_json
+from dsconv.weights._writing import checked, replacing
+
+__all__ = ["SafetensorsFile", "write_safetensors"]
+
+_METADATA = "__metadata__"
+_DTYPES = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
+    "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+}  # fmt: skip
+_BF16 = "BF16"  # stored as uint16, read as float32: exact
+_CODES = {np.dtype(stored): code for code, stored in _DTYPES.items()}
+_ALIGNMENT = 64  # bytes; where the writer begins the raw bytes
+
+
+class _Place(NamedTuple):
+    start: int  # offset in the file
+    stored: np.dtype
+
+
+class SafetensorsFile(WeightFile):
+    """An open .safetensors file; see `WeightFile`.
+
+    Dtypes: bool, integers, float16, float32, float64, and bfloat16, which is read as float32.
+
+    Attributes
+    ----------
+    metadata : dict of str to str
+        The free texts of the header.
+    """
+
+    def _scan(self) -> dict[str, Entry]:
+        header, self._data_start = self._header()
+        self.metadata = _checked_metadata(header.pop(_METADATA, {}))
+        entries = {}
+        for name, description in header.items():
+            try:
+                entries[name] = self._entry_of(description)
+            except ValueError as error:
+                raise ValueError(f"array {shorten(name)}: {error}") from error
+        self._check_cover(entries)
+        return entries
+
+    def _header(self) -> tuple[dict[str, Any], int]:
+        """The parsed header, and where the raw bytes begin."""
+        length = int.from_bytes(self._file.read(8), "little")
+        if self.file_bytes < 8 or length > self.file_bytes - 8:
+            raise ValueError(f"a header of {length} bytes in a file of {self.file_bytes}")
+        if length > MAX_BYTES:
+            raise ValueError(f"a header of {length} bytes; at most {MAX_BYTES} are allowed")
+        text = self._file.read(length)
+        if not text.startswith(b"{"):
+            raise ValueError("not a safetensors file: the header does not begin with {")
+        return parse_json(text), 8 + length
+
+    def _entry_of(self, description: Any) -> Entry:
+        if type(description) is not dict or set(description) != {"dtype", "shape", "data_offsets"}:
+            raise ValueError('must be described by "dtype", "shape" and "data_offsets"')
+        code, shape, offsets = (description[key] for key in ("dtype", "shape", "data_offsets"))
+        if type(code) is not str or (code not in _DTYPES and code != _BF16):
+            raise ValueError(f"dtype {shorten(code)}; allowed are {', '.join((*_DTYPES, _BF16))}")
+        if not _naturals(shape):
+            raise ValueError("the shape must be a list of integers from 0 up")
+        if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+            raise ValueError("data_offsets must be two ascending integers from 0 up")
+        stored = np.dtype("<u2" if code == _BF16 else _DTYPES[code])
+        dtype = np.dtype(np.float32) if code == _BF16 else stored.newbyteorder("=")
+        array_bytes(tuple(shape), dtype)
+        declared, there = array_bytes(tuple(shape), stored), offsets[1] - offsets[0]
+        if declared != there:
+            raise ValueError(f"shape {tuple(shape)} of {code} takes {declared} bytes, not {there}")
+        return Entry(tuple(shape), dtype, there, _Place(self._data_start + offsets[0], stored))
+
+    def _check_cover(self, entries: dict[str, Entry]) -> None:
+        """Every raw byte belongs to exactly one array."""
+        end = self._data_start
+        for name, entry in sorted(
+            entries.items(), key=lambda item: (item[1].place.start, item[1].raw_bytes)
+        ):
+            start = entry.place.start
+            if start != end:
+                what = "overlaps the array before it" if start < end else "lies behind a hole"
+                raise ValueError(f"array {shorten(name)} {what}")
+            end += entry.raw_bytes
+        if end != self.file_bytes:
+            what = "is truncated" if end > self.file_bytes else "has bytes behind the last array"
+            raise ValueError(f"the file {what}: {self.file_bytes} bytes, the arrays end at {end}")
+
+    def _fetch(self, entry: Entry, raw: np.ndarray) -> np.ndarray:
+        place: _Place = entry.place
+        self._file.seek(place.start)
+        if self._file.readinto(raw.data) != len(raw):
+            raise ValueError("the file is truncated")
+        array = numbers(raw, place.stored)
+        if place.stored.kind == "u" and entry.dtype.kind == "f":
+            array = widened(array)
+        return array.reshape(entry.shape)
+
+
+def write_safetensors(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write arrays as a .safetensors file.
+
+    Parameters
+    ----------
+    path
+        The file; one that is there is replaced once the new one is complete.
+    arrays
+        Array by name: bool, integers, float16, float32 or float64, any byte order and strides.
+        The header lists them in this order; their bytes follow each other by falling size of the
+        elements, so that each begins at a multiple of its element's size.
+    metadata
+        Text by key, for the header.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a name that is empty, not printable or "__metadata__", another dtype, metadata that are
+        no texts, or a header beyond 4 MB.
+    """
+    contents = checked(arrays)
+    if _METADATA in contents:
+        raise ValueError(f"no array can be named {_METADATA!r}")
+    order = sorted(contents, key=lambda name: -contents[name].dtype.itemsize)
+    starts, end = {}, 0
+    for name in order:
+        starts[name] = end
+        end += contents[name].nbytes
+    header: dict[str, Any] = {_METADATA: _checked_metadata(dict(metadata))} if metadata else {}
+    for name, array in contents.items():
+        offsets = (starts[name], starts[name] + array.nbytes)
+        code = _CODES[array.dtype]
+        header[name] = {"dtype": code, "shape": array.shape, "data_offsets": offsets}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"the header would have {len(text)} bytes, at most {MAX_BYTES} can be")
+    with replacing(path) as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for name in order:
+            file.write(contents[name].data)
+
+
+def _checked_metadata(metadata: Any) -> dict[str, str]:
+    if type(metadata) is not dict or any(
+        type(text) is not str for item in metadata.items() for text in item
+    ):
+        raise ValueError("the metadata must map texts to texts")
+    return metadata
+
+
+def _naturals(values: Any) -> bool:
+    """Whether this is a list of integers from 0 up."""
+    return type(values) is list and all(type(value) is int and value >= 0 for value in values)
