@@ -1,142 +1,149 @@
-"""From a weight file to a classifier: recognise, compile, preprocess, name the classes."""
+"""From a weight file or a name to a model: find, recognise, compile."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsconv import images
 from dsconv._geometry import integer
+from dsconv.classifier import Classifier, Prediction, takes_pictures
 from dsconv.compiler.lowering import Lowered, lower
 from dsconv.compiler.model import Model
 from dsconv.compiler.parameters import Parameters
 from dsconv.compiler.passes import optimise
-from dsconv.functional import softmax
 from dsconv.weights import open_weights
 from dsconv.weights.families import recognise
+from dsconv.weights.source import FileSource
 
-Picture = str | os.PathLike | np.ndarray  # a file, or uint8 (H, W, 3)
+if TYPE_CHECKING:
+    from dsconv.graph import Graph
 
+__all__ = ["Classifier", "Prediction", "load"]
 
-class Prediction(NamedTuple):
-    """One class of a picture."""
-
-    name: str
-    probability: float
-    number: int  # of the class among the model's outputs
-
-
-class Classifier(Model):
-    """A model that knows how its pictures are prepared and how its classes are called.
-
-    Attributes
-    ----------
-    layout : str
-        "NHWC".
-    """
-
-    layout = "NHWC"
-
-    def __init__(
-        self, name: str, lowered: Lowered, threads: int | None, normalisation: str
-    ) -> None:
-        super().__init__(name, lowered, threads)
-        self._normalisation = normalisation
-        (self._shape,) = self.inputs.values()
-        (classes,) = next(iter(self.outputs.values()))
-        self._labels = images.labels(classes) if classes in (1000, 1001) else None
-
-    def preprocess(self, image: Picture) -> np.ndarray:
-        """Resize the short side, crop the centre, normalise as the weights were trained.
-
-        Parameters
-        ----------
-        image : path, or ndarray of uint8, (H, W, 3)
-
-        Returns
-        -------
-        ndarray of float32, (resolution, resolution, 3)
-        """
-        if not isinstance(image, np.ndarray):
-            image = images.load(image)
-        return images.preprocess(image, self._shape[0], self._normalisation)
-
-    def classify(self, pictures: Picture | Sequence[Picture], top: int = 5) -> list[Any]:
-        """The most probable classes of pictures.
-
-        Parameters
-        ----------
-        pictures : path or uint8 array (H, W, 3), or a sequence of them
-        top : int
-            How many classes.
-
-        Returns
-        -------
-        list of Prediction, best first; for a sequence a list of such lists
-        """
-        top = integer(top, "top")
-        if isinstance(pictures, (str, os.PathLike, np.ndarray)):
-            return self.classify([pictures], top)[0]
-        if not isinstance(pictures, Sequence):
-            raise TypeError(
-                "pictures must be a path, a uint8 array (H, W, 3) or a sequence of them, got "
-                f"{type(pictures).__name__}"
-            )
-        if not pictures:
-            return []
-        probabilities = softmax(self(np.stack([self.preprocess(p) for p in pictures])))
-        results = []
-        for row in probabilities:
-            best = np.argsort(-row, kind="stable")[:top]
-            results.append([Prediction(self._name(i), float(row[i]), int(i)) for i in best])
-        return results
-
-    def _name(self, index: int) -> str:
-        return self._labels[index] if self._labels else f"class {index}"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"normalisation": self._normalisation}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        lowered = self._restored(state)
-        self.__init__(state["name"], lowered, state["threads"], state["normalisation"])  # type: ignore[misc]
+Labels = Sequence[str] | str | os.PathLike  # names, or a text file with one in each line
 
 
 def load(
-    path: str | os.PathLike[str], threads: int | None = None, *, resolution: int = 224
-) -> Classifier:
-    """Load a network from a weight file: MobileNetV1 of TF-slim (.npz), MobileNetV2 of torchvision
-    (.pth). Width and classes are taken from the shapes in the file; nothing in it is executed.
+    path_or_name: str | os.PathLike[str],
+    threads: int | None = None,
+    *,
+    resolution: int | None = None,
+    classes: int | None = None,
+    labels: Labels | None = None,
+) -> Any:
+    """Load a network, from a file or by the name of published weights.
+
+    Widths, classes, padding, epsilon and the preparation of pictures are those of the family of
+    files that the names and shapes in the file belong to; nothing in it is executed.
 
     Parameters
     ----------
-    path : path
+    path_or_name : path, or str
+        Weights as .npz, .safetensors, .pth, .pt, .h5, .keras; a network as .onnx; or, where there
+        is no such file, one of `dsconv.pretrained.names()`.
     threads : int, optional
         For every call; default: `dsconv.get_num_threads()` at the time of the call.
-    resolution : int
-        Height and width of the input in pixels; rho is resolution / 224.
+    resolution : int, optional
+        Height and width of the input in pixels; by default those of the family, mostly 224. rho
+        is resolution / 224. Files that hold the graph have their own.
+    classes : int, optional
+        How many classes the file must have; for networks that were trained further.
+    labels : sequence of str, or path, optional
+        Names of the classes in the order of the outputs, or a text file with one in each line.
 
     Returns
     -------
     Classifier
+        For .onnx `dsconv.onnx.loading.OnnxModel`; for a saved graph that is no classifier `Model`.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If there is no such file and no such name.
     ValueError, TypeError
-        If it is damaged, of another format, or the weights of no known network.
+        If it is damaged, of another format, the weights of no known network, or has not as many
+        classes as `classes` or `labels`.
     """
+    path = _find(path_or_name)
+    if os.path.splitext(path)[1].lower() == ".onnx":
+        _refuse("a file that holds its graph", resolution, classes, labels)
+        from dsconv.onnx.loading import load_onnx
+
+        return load_onnx(path, threads)
+    if classes is not None:
+        classes = integer(classes, "classes")
+    names = None if labels is None else _labels(labels)
     with open_weights(path) as file:
-        graph, weights, normalisation = recognise(file, resolution)
-        try:
-            lowered = lower(optimise(graph), Parameters(graph, weights))
-        except (TypeError, ValueError) as error:
-            if str(error).startswith(file.path):
-                raise
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"{file.path}: {error}") from None
-    return Classifier(graph.name, lowered, threads, normalisation)
+        found = recognise(file, resolution)
+        graph = found.graph
+        _check_classes(file.path, found.classes, classes, names)
+        lowered = _lower(file.path, graph, found.weights, found.family)
+        model: Model
+        if takes_pictures(graph):
+            about = found.family, found.preprocessing, found.classes, names
+            model = Classifier(graph.name, lowered, threads, *about)
+        else:
+            model = Model(graph.name, lowered, threads)
+        model.source = FileSource.of(file)
+    return model
+
+
+def _find(path_or_name: str | os.PathLike[str]) -> str:
+    """The file, or that of the published weights of this name."""
+    path = os.fspath(path_or_name)
+    if not isinstance(path, str):
+        raise TypeError(f"path_or_name must be a path or a name, got {path_or_name!r}")
+    if os.path.exists(path) or os.path.basename(path) != path:
+        return path
+    from dsconv import pretrained
+
+    if path in pretrained.names():
+        return pretrained.path_of(path)
+    if os.path.splitext(path)[1]:
+        return path
+    known = ", ".join(pretrained.names())
+    raise FileNotFoundError(f"{path}: no such file, and no name of published weights ({known})")
+
+
+def _lower(path: str, graph: Graph, weights: Mapping[str, np.ndarray], family: str) -> Lowered:
+    """Read, fold and pack the weights; errors name the file."""
+    try:
+        return lower(optimise(graph), Parameters(graph, weights))
+    except (TypeError, ValueError) as error:
+        if str(error).startswith(path):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{path}: taken for {family}: {error}") from None
+
+
+def _refuse(what: str, *options: object) -> None:
+    for name, option in zip(("resolution", "classes", "labels"), options, strict=True):
+        if option is not None:
+            raise ValueError(f"{name} does not apply to {what}")
+
+
+def _labels(labels: Labels) -> list[str]:
+    """Names of classes, given as they are or as a text file."""
+    if isinstance(labels, (str, os.PathLike)):
+        with open(labels, encoding="utf-8-sig") as file:
+            try:
+                return file.read().rstrip().splitlines()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{os.fspath(labels)}: labels must be UTF-8: {error}") from None
+    if not isinstance(labels, Sequence) or not all(isinstance(name, str) for name in labels):
+        raise TypeError(f"labels must be names or the path of a text file, got {labels!r}")
+    return list(labels)
+
+
+def _check_classes(
+    path: str, found: int | None, classes: int | None, labels: Sequence[str] | None
+) -> None:
+    for name, count in (("classes", classes), ("labels", None if labels is None else len(labels))):
+        if count is not None and found is None:
+            raise ValueError(f"{path}: {name} given, but the weights hold no classifier")
+        if count is not None and count != found:
+            of = f"{count} {name}" if name == "labels" else f"classes={count}"
+            raise ValueError(f"{path}: the classifier has {found} classes, not those of {of}")

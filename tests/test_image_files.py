@@ -21,6 +21,29 @@ def noise(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(height * width).integers(0, 256, shape, dtype=np.uint8)
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, bits: int, colour: int, row: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG file of one row; colour: 0 grey, 2 RGB, 3 palette, 4 and 6 with alpha."""
+    header = struct.pack(">IIBBBBB", width, 1, bits, colour, 0, 0, 0)
+    body = b"".join(chunk(*part) for part in chunks)
+    body += chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body
+
+
+def loaded(path: Path, data: bytes) -> np.ndarray:
+    path.write_bytes(data)
+    return images.load(path)
+
+
+def jpeg(picture, **options) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
 def saved(path: Path, picture, **options) -> np.ndarray:
     picture.save(path, **options)
     return images.load(path)
@@ -58,6 +81,46 @@ class TestLoad:
         exif[0x0112] = orientation
         picture = Image.fromarray(np.ascontiguousarray(stored))
         np.testing.assert_array_equal(saved(tmp_path / "a.png", picture, exif=exif), upright)
+
+    @pytest.mark.parametrize("name", ["a.jpg", "a.webp", "a.tiff"])
+    def test_orientation_in_other_formats(self, tmp_path, name):
+        halves = np.zeros((16, 32, 3), np.uint8)  # black on the left, white on the right
+        halves[:, 16:] = 255
+        exif = Image.Exif()
+        exif[0x0112] = 6  # the first stored row is the right-hand side
+        turned = saved(tmp_path / name, Image.fromarray(halves), exif=exif)
+        assert turned.shape == (32, 16, 3)
+        assert (turned[:8] < 16).all() and (turned[-8:] > 239).all()
+
+    @pytest.mark.parametrize(
+        ("directory", "turned"),
+        [
+            ("", False),
+            ("FFFFFF7F", False),  # an offset beyond the end
+            ("08000000 0500 1201", False),  # cut off
+            ("08000000 0100 1201 0300 01000000 09000000 00000000", False),  # no such orientation
+            ("08000000 0100 1201 0200 02000000 36000000 00000000", False),  # text
+            # orientation 6, and a tag of a type that it must not have
+            ("08000000 0200 1201 0300 01000000 06000000 0001 0C00 01000000 00000000 00", True),
+        ],
+    )
+    @pytest.mark.filterwarnings("ignore::UserWarning")
+    def test_damaged_exif_data_spoil_no_picture(self, tmp_path, directory, turned):
+        exif = b"Exif\0\0II*\0" + bytes.fromhex(directory)
+        shape = loaded(tmp_path / "a.jpg", jpeg(Image.new("RGB", (8, 4)), exif=exif)).shape
+        assert shape == ((8, 4, 3) if turned else (4, 8, 3))
+
+    def test_damaged_exif_data_in_a_text(self, tmp_path):
+        """Some programs write EXIF data into a PNG file as hexadecimal text; here it is none."""
+        text = (b"tEXt", b"Raw profile type exif\0\nexif\n9\nno digits")
+        assert loaded(tmp_path / "a.png", png(1, 8, 0, b"\x07", text)).tolist() == [[[7] * 3]]
+
+    def test_progressive_jpeg(self, tmp_path):
+        picture = Image.fromarray(noise(24, 40))
+        plain = loaded(tmp_path / "a.jpg", jpeg(picture))
+        coded = jpeg(picture, progressive=True)
+        assert b"\xff\xc2" in coded  # a frame header of that kind
+        np.testing.assert_array_equal(loaded(tmp_path / "b.jpg", coded), plain)
 
     def test_greyscale_and_black_and_white(self, tmp_path):
         grey = noise(3, 4)[..., 0]
@@ -107,6 +170,64 @@ class TestLoad:
         see_through = saved(tmp_path / "b.png", picture, transparency=0)
         assert see_through.tolist() == [[[255, 255, 255], [9, 8, 7]]]
 
+    @pytest.mark.parametrize(
+        ("file", "expected"),
+        [
+            # tRNS: the one grey or colour that is transparent, in as many bits as the pixels
+            (png(2, 8, 0, b"\x07\x09", (b"tRNS", b"\0\x09")), [[7] * 3, [255] * 3]),
+            (png(8, 1, 0, b"\x0f", (b"tRNS", b"\0\x01")), [[0] * 3] * 4 + [[255] * 3] * 4),
+            (png(2, 16, 0, b"\x07\x07\x00\x09", (b"tRNS", b"\0\x09")), [[7] * 3, [255] * 3]),
+            (
+                png(2, 8, 2, b"\x07\x08\x09\x01\x02\x03", (b"tRNS", b"\0\1\0\2\0\3")),
+                [[7, 8, 9], [255] * 3],
+            ),
+            # tRNS: alpha of each palette entry; 51 / 255 is one fifth
+            (
+                png(
+                    3,
+                    8,
+                    3,
+                    b"\0\1\2",
+                    (b"PLTE", bytes([1, 2, 3, 0, 0, 0, 7, 7, 7])),
+                    (b"tRNS", bytes([255, 51, 0])),
+                ),
+                [[1, 2, 3], [204] * 3, [255] * 3],
+            ),
+            # grey and alpha, colour and alpha, of 16 bits
+            (png(2, 16, 4, bytes([7, 7, 255, 255, 9, 9, 0, 0])), [[7] * 3, [255] * 3]),
+            (
+                png(2, 16, 6, bytes([1, 1, 2, 2, 3, 3, 255, 255, 9, 9, 9, 9, 9, 9, 0, 0])),
+                [[1, 2, 3], [255] * 3],
+            ),
+            (
+                png(2, 16, 2, bytes([1, 1, 2, 2, 3, 3, 255, 255, 0, 0, 0, 0])),
+                [[1, 2, 3], [255, 0, 0]],
+            ),
+        ],
+        ids=["grey", "bits", "grey16", "colour", "palette", "grey-alpha16", "rgba16", "rgb16"],
+    )
+    def test_kinds_of_png(self, tmp_path, file, expected):
+        assert loaded(tmp_path / "a.png", file).tolist() == [expected]
+
+    @pytest.mark.parametrize("marker", [True, False])
+    def test_cmyk_jpeg(self, tmp_path, marker):
+        """Inks are stored inverted, as Adobe's programs do; the marker that says so may miss."""
+        red = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+        data = jpeg(red, quality=100)
+        adobe = data.index(b"\xff\xee\x00\x0eAdobe")
+        if not marker:
+            data = data[:adobe] + data[adobe + 16 :]
+        pixels = loaded(tmp_path / "a.jpg", data).astype(int)
+        assert np.abs(pixels - [255, 0, 0]).max() <= 2  # rounded once in the coefficients
+
+    def test_ycck_jpeg(self, tmp_path):
+        """Adobe's usual CMYK JPEG: the inverted inks C, M, Y as luma and chroma."""
+        picture = Image.new("CMYK", (16, 16), (55, 127, 127, 0))  # stored as 200, 128, 128, 255
+        data = bytearray(jpeg(picture, quality=100))
+        data[data.index(b"Adobe") + 11] = 2  # the transform: YCCK
+        pixels = loaded(tmp_path / "a.jpg", bytes(data)).astype(int)
+        assert np.abs(pixels - 55).max() <= 2  # luma 200, no chroma: as much of each ink
+
     def test_cmyk(self, tmp_path):
         picture = Image.new("CMYK", (1, 1), (0, 255, 255, 0))  # no cyan: red
         assert saved(tmp_path / "a.tiff", picture).tolist() == [[[255, 0, 0]]]
@@ -125,6 +246,15 @@ class TestLoad:
                 images.load(tmp_path / "a.png")
         with pytest.raises(TypeError):
             images.load(0)
+
+    def test_files_that_end_a_little_early(self, tmp_path):
+        data = jpeg(Image.fromarray(noise(40, 40)))
+        for missing in (2, 40, len(data) // 2):
+            with pytest.raises(ValueError, match=r"a\.jpg: cannot be read .*truncated"):
+                loaded(tmp_path / "a.jpg", data[:-missing])
+        whole = png(400, 8, 2, noise(1, 400).tobytes())
+        with pytest.raises(ValueError, match=r"a\.png: cannot be read .*truncated"):
+            loaded(tmp_path / "a.png", whole[: len(whole) // 2])
 
     @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, before it gives up
     @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.tiff", "a.bmp", "a.webp"])
@@ -147,10 +277,6 @@ class TestLoad:
     @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
     @pytest.mark.parametrize("side", [9_500, 2**31 - 1])
     def test_decompression_bomb(self, tmp_path, side):
-        def chunk(kind: bytes, data: bytes) -> bytes:
-            checksum = zlib.crc32(kind + data)
-            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
-
         header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
         path = tmp_path / "a.png"
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b""))

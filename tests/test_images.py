@@ -53,9 +53,21 @@ class TestResizeAndCrop:
         rows, columns = data.draw(st.integers(1, height)), data.draw(st.integers(1, width))
         picture = noise(height, width)
         crop = images.central_crop(picture, (rows, columns))
-        top, left = (height - rows) // 2, (width - columns) // 2
-        assert 0 <= (height - rows - top) - top <= 1 and 0 <= (width - columns - left) - left <= 1
+        top, left = round((height - rows) / 2), round((width - columns) / 2)
+        for before, margin in ((top, height - rows), (left, width - columns)):
+            assert abs(margin - 2 * before) <= 1  # in the middle
+            assert margin % 2 == 0 or before % 2 == 0  # or half a pixel off, to the even side
         np.testing.assert_array_equal(crop, picture[top : top + rows, left : left + columns])
+
+    @pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic"])
+    def test_resize_to_a_shape(self, name):
+        """Pillow's own filters, in the order (height, width)."""
+        image = pytest.importorskip("PIL.Image")
+        resized = images.resize(noise(9, 14), (5, 23), name)
+        resample = image.Resampling[name.upper()]
+        expected = np.asarray(image.fromarray(noise(9, 14)).resize((23, 5), resample))
+        np.testing.assert_array_equal(resized, expected, strict=True)
+        assert resized.shape == (5, 23, 3)
 
     def test_crop_larger_than_the_picture(self):
         with pytest.raises(ValueError, match=r"\(5, 5\) is larger.*\(4, 9\)"):
@@ -76,6 +88,33 @@ class TestResizeAndCrop:
         result = images.preprocess(images.load(shared("images") / name), 192, "torchvision")
         assert result.shape == (192, 192, 3) and result.dtype == np.float32
         assert result.flags.c_contiguous and result.std() > 0.1
+
+
+class TestPreprocess:
+    @pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic"])
+    @pytest.mark.parametrize(
+        ("crop", "size"), [(0.875, 256), (0.9, 248), (224 / 232, 232), (1, 224)]
+    )
+    def test_short_side_and_crop(self, crop, size, name):
+        picture = noise(90, 70)
+        resized = images.resize_short_side(picture, size, name)
+        assert resized.shape == (size * 90 // 70, size, 3)
+        expected = images.normalise(images.central_crop(resized, 224), "torchvision")
+        ours = images.preprocess(picture, 224, "torchvision", crop, name)
+        np.testing.assert_array_equal(ours, expected, strict=True)
+
+    def test_without_crop_the_whole_picture(self):
+        picture = noise(90, 70)
+        ours = images.preprocess(picture, 64, "tensorflow", None, "nearest")
+        expected = images.normalise(images.resize(picture, 64, "nearest"), "tensorflow")
+        np.testing.assert_array_equal(ours, expected, strict=True)
+
+    def test_unknown_rules(self):
+        with pytest.raises(ValueError, match="interpolation must be one of .*'lanczos'"):
+            images.preprocess(noise(9, 9), 4, "tensorflow", 0.875, "lanczos")
+        for crop in (0, -0.5, 1.1, float("nan")):
+            with pytest.raises(ValueError, match="crop must be above 0 and at most 1"):
+                images.preprocess(noise(9, 9), 4, "tensorflow", crop)
 
 
 class TestNormalise:

@@ -94,8 +94,11 @@ def checked_classes(classes: int) -> int:
     return integer(classes, "classes")
 
 
-def padding_3x3(padding: str, dilation: int = 1) -> Padding:
-    """Padding of a 3x3 kernel: "same", or "symmetric" with `dilation` pixels on every side."""
+def padding_3x3(padding: str, pixels: int = 1) -> Padding:
+    """Padding of a 3x3 kernel: "same", or "symmetric" with `pixels` on every side.
+
+    The dilation, times two for a 5x5 kernel, is the number of pixels that keeps the size.
+    """
     if padding not in ("same", "symmetric"):
         raise ValueError(f'padding must be "same" or "symmetric", got {padding!r}')
-    return dilation if padding == "symmetric" else "same"
+    return pixels if padding == "symmetric" else "same"

@@ -6,6 +6,8 @@ The table's last depthwise row says stride 2; its output size shows that the str
 
 from __future__ import annotations
 
+from typing import Any
+
 from dsconv.graph import Graph
 from dsconv.models.blocks import (
     checked_alpha,
@@ -121,25 +123,29 @@ def features(
     *,
     blocks: tuple[tuple[int, int], ...] = BLOCKS,
     separable: bool = True,
+    activation: str = "relu6",
 ) -> str:
-    """Add everything before the pooling behind the tensor `x`; the last block's output."""
+    """Add everything before the pooling behind the tensor `x`; the last block's output.
+
+    `activation` is "relu6", or "relu" as in some PyTorch versions of the network.
+    """
     alpha = checked_alpha(alpha)
-    pad, epsilon = padding_3x3(padding), batch_norm_epsilon
+    pad = padding_3x3(padding)
+    common: dict[str, Any] = {"epsilon": batch_norm_epsilon, "activation": activation}
 
     def channels(count: int) -> int:
         return max(int(count * alpha), 8)
 
-    x = conv_bn(graph, x, channels(STEM), 3, stride=2, padding=pad, epsilon=epsilon, name="conv0")
+    x = conv_bn(graph, x, channels(STEM), 3, stride=2, padding=pad, name="conv0", **common)
     for number, (count, stride) in enumerate(blocks, start=1):
         block, filters = f"block{number}", channels(count)
         if separable:
             x = depthwise_bn(
-                graph, x, 3, stride=stride, padding=pad, epsilon=epsilon, name=f"{block}/depthwise"
+                graph, x, 3, stride=stride, padding=pad, name=f"{block}/depthwise", **common
             )
-            x = conv_bn(graph, x, filters, 1, epsilon=epsilon, name=f"{block}/pointwise")
+            x = conv_bn(graph, x, filters, 1, name=f"{block}/pointwise", **common)
         else:
             x = conv_bn(
-                graph, x, filters, 3, stride=stride, padding=pad, epsilon=epsilon,
-                name=f"{block}/conv",
-            )  # fmt: skip
+                graph, x, filters, 3, stride=stride, padding=pad, name=f"{block}/conv", **common
+            )
     return x

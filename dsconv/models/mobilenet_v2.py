@@ -112,6 +112,7 @@ def inverted_residual(
     x: str,
     filters: int,
     expansion: int,
+    kernel: int = 3,
     *,
     stride: int = 1,
     dilation: int = 1,
@@ -124,7 +125,8 @@ def inverted_residual(
     if expansion != 1:
         x = conv_bn(graph, x, channels * expansion, 1, epsilon=epsilon, name=f"{name}/expand")
     x = depthwise_bn(
-        graph, x, 3, stride=stride, padding=padding_3x3(padding, dilation), dilation=dilation,
+        graph, x, kernel, stride=stride, dilation=dilation,
+        padding=padding_3x3(padding, dilation * (kernel // 2)),
         epsilon=epsilon, name=f"{name}/depthwise",
     )  # fmt: skip
     x = conv_bn(graph, x, filters, 1, activation=None, epsilon=epsilon, name=f"{name}/project")

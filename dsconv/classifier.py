@@ -1,0 +1,221 @@
+"""Classifier: a model that takes pictures and names what they show."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from copy import copy
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dsconv import images
+from dsconv._geometry import integer
+from dsconv.compiler.fused import Fused
+from dsconv.compiler.lowering import Lowered, Record
+from dsconv.compiler.model import Model
+from dsconv.compiler.rearranging import copy_step
+from dsconv.functional import softmax
+from dsconv.graph import Graph, Node
+from dsconv.layers import Dense, Flatten, Reshape, Softmax
+from dsconv.preprocessing import Preprocessing
+
+Picture = str | os.PathLike | np.ndarray  # a file, or uint8 (H, W, 3)
+
+
+class Prediction(NamedTuple):
+    """One class of a picture."""
+
+    name: str
+    probability: float
+    number: int  # of the class among the model's outputs
+
+
+class Classifier(Model):
+    """A model that knows how its pictures are prepared and how its classes are called.
+
+    Attributes
+    ----------
+    layout : str
+        "NHWC".
+    family : str
+        Whose weights these are, e.g. "MobileNetV2 of torchvision".
+    preprocessing : dsconv.preprocessing.Preprocessing or None
+        How pictures are resized, cropped and normalised; None where the file does not tell.
+    classes : int or None
+        How many; None for a network without classifier, whose output are the pooled features.
+    labels : tuple of str, or None
+        Names of the classes: ImageNet's for 1000 classes, and for 1001 with the background first.
+    """
+
+    layout = "NHWC"
+
+    def __init__(
+        self,
+        name: str,
+        lowered: Lowered,
+        threads: int | None,
+        family: str,
+        preprocessing: Preprocessing | None,
+        classes: int | None,
+        labels: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, lowered, threads)
+        self.family, self.preprocessing, self.classes = family, preprocessing, classes
+        if labels is None and classes in (1000, 1001):
+            labels = images.labels(classes)
+        self.labels = None if labels is None else tuple(labels)
+
+    def preprocess(self, image: Picture) -> np.ndarray:
+        """Resize, crop and normalise a picture as the weights were evaluated.
+
+        Parameters
+        ----------
+        image : path, or ndarray of uint8, (H, W, 3)
+
+        Returns
+        -------
+        ndarray of float32, (resolution, resolution, 3)
+
+        Raises
+        ------
+        ValueError
+            If the file does not say how.
+        """
+        if self.preprocessing is None:
+            raise ValueError(
+                f"{self.family}: the file does not say how pictures are prepared; prepare them as "
+                "in training and call the model with the array"
+            )
+        if not isinstance(image, np.ndarray):
+            image = images.load(image)
+        (shape,) = self.inputs.values()
+        return images.preprocess(image, shape[0], *self.preprocessing)
+
+    def classify(self, pictures: Picture | Sequence[Picture], top: int = 5) -> list[Any]:
+        """The most probable classes of pictures.
+
+        Parameters
+        ----------
+        pictures : path or uint8 array (H, W, 3), or a sequence of them
+        top : int
+            How many classes.
+
+        Returns
+        -------
+        list of Prediction, best first; for a sequence a list of such lists
+
+        Raises
+        ------
+        ValueError
+            If the network has no classifier.
+        """
+        top = integer(top, "top")
+        if self.classes is None:
+            raise ValueError(f"{self.family}: the weights hold no classifier, only features")
+        if isinstance(pictures, (str, os.PathLike, np.ndarray)):
+            return self.classify([pictures], top)[0]
+        if not isinstance(pictures, Sequence):
+            raise TypeError(
+                "pictures must be a path, a uint8 array (H, W, 3) or a sequence of them, got "
+                f"{type(pictures).__name__}"
+            )
+        if not pictures:
+            return []
+        probabilities = self(np.stack([self.preprocess(p) for p in pictures]))
+        if not _ends_in_softmax(self._lowered.graph):
+            probabilities = softmax(probabilities)
+        results = []
+        for row in probabilities:
+            best = np.argsort(-row, kind="stable")[:top]
+            results.append([Prediction(self._name(i), float(row[i]), int(i)) for i in best])
+        return results
+
+    def features(self, x: Any) -> np.ndarray:
+        """What the classifier sees: the layer before it.
+
+        Parameters
+        ----------
+        x : ndarray of float32
+            As in a call: (N, H, W, C), or one example (H, W, C).
+
+        Returns
+        -------
+        ndarray of float32, (N, channels), or (channels,) for one example
+        """
+        return self._features(x)
+
+    @cached_property
+    def _features(self) -> Model:
+        """The model up to the classifier; it shares the packed weights."""
+        if self.classes is None:
+            return self
+        return Model(self.name, _before_classifier(self._lowered), self.threads)
+
+    def _name(self, index: int) -> str:
+        return self.labels[index] if self.labels else f"class {index}"
+
+    def __repr__(self) -> str:
+        return (
+            f"Classifier({self.name!r}, family={self.family!r}, inputs={self.inputs}, "
+            f"outputs={self.outputs})"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {
+            "family": self.family,
+            "preprocessing": self.preprocessing,
+            "classes": self.classes,
+            "labels": self.labels,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(  # type: ignore[misc]
+            state["name"], self._restored(state), state["threads"],
+            state["family"], state["preprocessing"], state["classes"], state["labels"],
+        )  # fmt: skip
+
+
+def takes_pictures(graph: Graph) -> bool:
+    """Whether the graph takes one square RGB picture and gives one vector."""
+    inputs = [graph.shape(name) for name in graph.inputs]
+    outputs = [graph.shape(name) for name in graph.outputs]
+    square = [shape for shape in inputs if len(shape) == 3 and shape == (shape[0],) * 2 + (3,)]
+    return len(inputs) == len(square) == 1 and [len(shape) for shape in outputs] == [1]
+
+
+def _before_classifier(lowered: Lowered) -> Lowered:
+    """The same steps and packed weights up to the last fully connected layer, and a copy."""
+    graph, layout = lowered.graph, lowered.layout
+    node = _node(graph, graph.outputs[0])
+    while isinstance(node.layer, (Softmax, Flatten, Reshape)):
+        node = _node(graph, node.inputs[0])
+    if not (isinstance(node.layer, Fused) and isinstance(node.layer.last.layer, Dense)):
+        raise ValueError(f"{graph.name}: layer {node.name!r} is no fully connected classifier")
+    tensor = node.inputs[0]
+    short = Graph(graph.name)
+    for earlier in graph.nodes.values():
+        if earlier.name == node.name:
+            break
+        short.add(earlier.layer, *earlier.inputs, name=earlier.name)
+    short.output(tensor)
+    names = [record.name for record in lowered.records]
+    records = lowered.records[: names.index(node.name)]
+    size = math.prod(graph.shape(tensor))
+    output = 1 + len(graph.inputs), 0  # the first output follows the inputs
+    step = copy_step(lowered.kernels, size, size, layout.place(tensor), output, (size,), (1,), (1,))
+    result = copy(lowered)
+    result.graph = short
+    result.steps = [*lowered.steps[: sum(record.steps for record in records)], step]
+    result.records = [*records, Record(tensor, "copy", 0, 0, 1)]
+    return result
+
+
+def _node(graph: Graph, tensor: str) -> Node:
+    return graph.nodes[tensor.partition(":")[0]]
+
+
+def _ends_in_softmax(graph: Graph) -> bool:
+    return isinstance(_node(graph, graph.outputs[0]).layer, Softmax)
