@@ -10,33 +10,39 @@ from collections.abc import Sequence
 from typing import Any
 
 from dsconv import __version__
+from dsconv._progress import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        status: int | None = options.run(options)
         sys.stdout.flush()
+        return status or 0
     except BrokenPipeError:  # `dsconv summary ... | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130
     except (ImportError, MemoryError, OSError, TypeError, ValueError) as error:
-        print(f"dsconv: {error}", file=sys.stderr)
+        lines = str(error).split("\n")
+        print("dsconv: " + "\n".join(map(printable, lines)), file=sys.stderr)
         return 1
     return 0
 
 
-def _classify(options: argparse.Namespace) -> None:
-    from dsconv.loading import load
+def _classify(options: argparse.Namespace) -> int:
+    from dsconv.classification import classify_files
 
-    model = load(options.weights, options.threads, resolution=options.resolution or 224)
-    for number, picture in enumerate(options.pictures):
-        if len(options.pictures) > 1:
-            print(("\n" if number else "") + f"{picture}:")
-        for prediction in model.classify(picture, options.top):
-            print(f"{prediction.probability:8.2%}  {prediction.name}")
+    return classify_files(
+        options.pictures,
+        options.weights,
+        top=options.top,
+        threads=options.threads,
+        resolution=options.resolution,
+        labels=options.labels,
+        form=options.form,
+    )
 
 
 def _summary(options: argparse.Namespace) -> None:
@@ -116,12 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     classify = commands.add_parser("classify", help="name what pictures show")
-    classify.add_argument("pictures", nargs="+", metavar="PICTURE")
-    classify.add_argument("--weights", required=True, metavar="FILE", help=".npz or .pth")
-    classify.add_argument("--top", type=_positive, default=5, metavar="N", help="classes to print")
-    classify.add_argument("--threads", type=_positive, metavar="N")
-    classify.add_argument("--resolution", type=_positive, metavar="PIXELS", help="default 224")
-    classify.set_defaults(run=_classify)
+    _add_classify(classify)
 
     for name, run, text in (
         ("summary", _summary, "the layers of a network with shapes and costs"),
@@ -143,6 +144,25 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="version, instruction set, compiler, threads")
     info.set_defaults(run=_info)
     return parser
+
+
+def _add_classify(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Exit status: 0; 1 if a picture cannot be read; 2 for wrong usage."
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="a file")
+    parser.add_argument(
+        "--weights",
+        default="mobilenet_v2",
+        metavar="FILE",
+        help="a weight file or the name of a pretrained network (default %(default)s)",
+    )
+    parser.add_argument("--top", type=_positive, default=5, metavar="N", help="classes to print")
+    parser.add_argument("--threads", type=_positive, metavar="N")
+    parser.add_argument("--resolution", type=_positive, metavar="PIXELS", help="of the network")
+    parser.add_argument("--labels", metavar="FILE", help="names of the classes, one in each line")
+    forms = parser.add_mutually_exclusive_group()
+    for form, text in (("json", "one JSON document"), ("csv", "a row for each class")):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=text)
+    parser.set_defaults(run=_classify, form="text")
 
 
 def _add_format(parser: argparse.ArgumentParser) -> None:

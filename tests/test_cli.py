@@ -6,52 +6,20 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
-import numpy as np
 import pytest
-from checkpoint_files import npz, slim
+from commands import assert_refused, assert_usage, run_command
 
 import dsconv
 from dsconv import _dispatch, models
-from dsconv.cli import main
-from dsconv.loading import load
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Any:
     """Run one command in this process."""
-
-    def run(*arguments: str) -> Result:
-        try:
-            code = main(arguments)
-        except SystemExit as exit:  # of argparse
-            code = exit.code  # type: ignore[assignment]
-        return Result(code, *capsys.readouterr())
-
-    return run
-
-
-def assert_refused(result: Result, message: str) -> None:
-    """Exit code 1, nothing on stdout, and one line that says what was wrong."""
-    assert result.code == 1
-    assert result.out == ""
-    assert re.fullmatch(rf"dsconv: [^\n]*{message}[^\n]*\n", result.err), result.err
-
-
-def assert_usage(result: Result, message: str) -> None:
-    """Exit code 2, the usage on stderr, and no name that only the program's source knows."""
-    assert result.code == 2
-    assert result.out == ""
-    assert re.search(f"dsconv.*error: .*{message}", result.err), result.err
-    assert "_positive" not in result.err
+    return partial(run_command, capsys)
 
 
 def rows(markdown: str) -> list[list[str]]:
@@ -167,10 +135,10 @@ def test_bad_networks(run: Any, command: str, arguments: tuple[str, ...], messag
         (("summary", "mobilenet_v1", "--resolution", "x"), "argument --resolution: .*'x'"),
         (("summary", "mobilenet_v1", "--alpha", "wide"), "argument --alpha: .*'wide'"),
         (("summary", "mobilenet_v1", "--format", "xml"), "invalid choice: 'xml'"),
-        (("classify", "picture.png"), "required: --weights"),
         (("classify", "--weights", "file"), "required: PICTURE"),
         (("classify", "p", "--weights", "f", "--top", "0"), "--top: .*at least 1, got '?0"),
         (("classify", "p", "--weights", "f", "--threads", "two"), "argument --threads: .*'two'"),
+        (("classify", "p", "--json", "--csv"), "--csv: not allowed with argument --json"),
         (("models", "mobilenet_v1"), "unrecognized arguments: mobilenet_v1"),
     ],
 )
@@ -223,63 +191,3 @@ def test_a_reader_that_has_read_enough() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
-
-
-# Pictures
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small network and two pictures."""
-    image = pytest.importorskip("PIL.Image")
-    folder = tmp_path_factory.mktemp("files")
-    graph = models.mobilenet_v1(0.25, 32, 6)
-    (folder / "network.npz").write_bytes(npz(slim(graph.init_weights(0))))
-    random = np.random.default_rng(0)
-    for name in ("one.png", "two.png"):
-        pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
-        image.fromarray(pixels).save(folder / name)
-    (folder / "text.png").write_text("no picture")
-    return folder
-
-
-def prediction_lines(path: Path, picture: Path, top: int) -> list[str]:
-    predictions = load(path, resolution=32).classify(picture, top)
-    return [f"{p.probability:8.2%}  {p.name}" for p in predictions]
-
-
-def test_classify(run: Any, files: Path) -> None:
-    weights = files / "network.npz"
-    options = ("--weights", str(weights), "--resolution", "32", "--threads", "1")
-    result = run("classify", str(files / "one.png"), *options)
-    assert (result.code, result.err) == (0, "")
-    assert result.out.splitlines() == prediction_lines(weights, files / "one.png", 5)
-    both = [str(files / name) for name in ("one.png", "two.png")]
-    result = run("classify", *both, *options, "--top", "2")
-    assert (result.code, result.err) == (0, "")
-    expected = [f"{both[0]}:", *prediction_lines(weights, files / "one.png", 2), ""]
-    expected += [f"{both[1]}:", *prediction_lines(weights, files / "two.png", 2)]
-    assert result.out.splitlines() == expected
-
-
-def test_classify_what_is_not_there(run: Any, files: Path) -> None:
-    weights, picture = str(files / "network.npz"), str(files / "one.png")
-    nothing = str(files / "nothing")
-    assert_refused(run("classify", picture, "--weights", nothing), "No such file.*nothing")
-    assert_refused(run("classify", nothing, "--weights", weights), "No such file.*nothing")
-    assert_refused(run("classify", str(files), "--weights", weights), re.escape(str(files)))
-    text = str(files / "text.png")
-    assert_refused(run("classify", text, "--weights", weights), "text.png: cannot be read as a pic")
-    assert_refused(run("classify", picture, "--weights", text), "text.png: unknown format")
-    assert_refused(run("classify", picture, "--weights", str(files)), re.escape(str(files)))
-
-
-def test_coffee(run: Any, shared: Path) -> None:
-    pytest.importorskip("PIL")
-    weights = shared / "weights" / "mobilenet_v1_1.0_224_google_slim.npz"
-    picture = shared / "images" / "coffee.png"
-    result = run("classify", str(picture), "--weights", str(weights))
-    assert (result.code, result.err) == (0, "")
-    lines = result.out.splitlines()
-    assert len(lines) == 5
-    assert re.fullmatch(r" *\d+\.\d\d%  espresso", lines[0])
