@@ -121,5 +121,18 @@ class LayerMethods:
     def flatten(self, x: str, name: Name = None) -> str:
         return self._add(layers.Flatten, (x,), name)
 
+    def slice(
+        self,
+        x: str,
+        starts: tuple[int, ...],
+        sizes: tuple[int, ...],
+        steps: tuple[int, ...],
+        name: Name = None,
+    ) -> str:
+        return self._add(layers.Slice, (x,), name, starts=starts, sizes=sizes, steps=steps)
+
+    def broadcast(self, x: str, shape: Shape, name: Name = None) -> str:
+        return self._add(layers.Broadcast, (x,), name, shape=shape)
+
     def transpose(self, x: str, permutation: tuple[int, ...], name: Name = None) -> str:
         return self._add(layers.Transpose, (x,), name, permutation=permutation)

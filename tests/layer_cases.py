@@ -11,6 +11,7 @@ from dsconv.layers import (
     Add,
     AveragePool,
     BatchNorm,
+    Broadcast,
     ChannelShuffle,
     Clip,
     Concat,
@@ -31,6 +32,7 @@ from dsconv.layers import (
     Reshape,
     Resize,
     Sigmoid,
+    Slice,
     Softmax,
     SpaceToDepth,
     Split,
@@ -70,6 +72,10 @@ LINEAR: list[tuple[Layer, list[tuple[int, ...]]]] = [  # layer, input shapes
     (Reshape((-1, 3)), [MAP]),
     (Flatten(), [MAP]),
     (Transpose((2, 0, 1)), [MAP]),
+    (Slice((1, 5, 0), (2, 3, 4), (2, -2, 1)), [MAP]),
+    (Slice((3,), (4,), (1,)), [(7,)]),
+    (Broadcast((4, 6, 4)), [(4, 1, 4)]),
+    (Broadcast((2, 3, 2, 3, 2, 2)), [(1, 3, 1, 3, 1, 2)]),
 ]
 
 CURVED: list[tuple[Layer, list[tuple[int, ...]]]] = [

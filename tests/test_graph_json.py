@@ -135,6 +135,8 @@ def test_all_kinds_survive_json() -> None:
     graph.resize(x, 2, 2)
     graph.reshape(x, (-1,))
     graph.transpose(x, (2, 0, 1))
+    graph.slice(x, (0, 3, 1), (4, 2, 2), (1, -2, 2))
+    graph.broadcast(graph.slice(x, (0, 0, 0), (1, 4, 1), (1, 1, 1)), (3, 4, 5))
     graph.split(x, (1, 3))
     graph.add(Add((0.0, math.inf)), x, x)
     graph.mul(x, x)

@@ -17,6 +17,7 @@ from dsconv.layers import (
     Add,
     AveragePool,
     BatchNorm,
+    Broadcast,
     ChannelShuffle,
     Clip,
     Concat,
@@ -38,6 +39,7 @@ from dsconv.layers import (
     Reshape,
     Resize,
     Sigmoid,
+    Slice,
     Softmax,
     SpaceToDepth,
     Split,
@@ -93,6 +95,8 @@ SHAPES = [  # layer, input shapes, output shapes
     (Reshape((12, 35)), [MAP], [(12, 35)]),
     (Flatten(), [MAP], [(420,)]),
     (Transpose((2, 0, 1)), [MAP], [(12, 5, 7)]),
+    (Slice((1, 6, 0), (2, 4, 12), (3, -2, 1)), [MAP], [(2, 4, 12)]),
+    (Broadcast((5, 7, 12)), [(5, 1, 12)], [MAP]),
 ]
 
 
@@ -144,6 +148,12 @@ REFUSED_INPUTS = [  # layer, input shapes, what the message says
     (Resize(3, 3), [(12,)], r"\(H, W, C\)"),
     (Reshape((11, -1)), [MAP], "does not fill"),
     (Reshape((7, 5)), [MAP], "does not fill"),
+    (Slice((0,), (5,), (1,)), [MAP], r"starts \(0,\) do not fit the input shape"),
+    (Slice((1,), (3,), (2,)), [(5,)], "reach beyond the input shape"),
+    (Slice((1,), (3,), (-1,)), [(5,)], "reach beyond the input shape"),
+    (Slice((5,), (1,), (1,)), [(5,)], "reach beyond the input shape"),
+    (Broadcast((7, 12)), [MAP], "cannot be repeated"),
+    (Broadcast((10, 7, 12)), [MAP], "cannot be repeated"),
     (Transpose((1, 0)), [MAP], r"permutation \(1, 0\) does not fit the input shape"),
 ]
 
@@ -197,6 +207,15 @@ REFUSED_ATTRIBUTES = [  # class, arguments, error, what the message says
     (Split, {"sizes": (3,)}, ValueError, "sizes must be at least two"),
     (Split, {"sizes": (3, 0)}, ValueError, "sizes must be at least 1"),
     (Split, {"sizes": (3, 3), "axis": "C"}, TypeError, "axis must be an integer"),
+    (Slice, {"starts": (0,), "sizes": (1,), "steps": (0,)}, ValueError, "steps must not be 0"),
+    (Slice, {"starts": (0,), "sizes": (1, 1), "steps": (1,)}, ValueError, "of one length"),
+    (
+        Slice,
+        {"starts": (-1,), "sizes": (1,), "steps": (1,)},
+        ValueError,
+        "starts must be at least 0",
+    ),
+    (Broadcast, {"shape": (2, 0)}, ValueError, "shape must be at least 1"),
     (MaxPool, {"kernel": 0}, ValueError, "kernel must be at least 1"),
     (MaxPool, {"stride": 0}, ValueError, "stride must be at least 1"),
     (MaxPool, {"padding": "full"}, ValueError, "padding must be"),

@@ -272,7 +272,7 @@ _HUGE = 700.0  # exp of it is near the largest double
 
 _MOVES = (  # outputs are inputs in other places; MaxPool: |max x' - max x| <= max |x' - x|
     layers.Concat, layers.Split, layers.MaxPool, layers.ChannelShuffle, layers.SpaceToDepth,
-    layers.Pad, layers.Reshape, layers.Flatten, layers.Transpose,
+    layers.Pad, layers.Reshape, layers.Flatten, layers.Transpose, layers.Slice, layers.Broadcast,
 )  # fmt: skip
 
 _BOUNDS: dict[type[Layer], Callable[..., Array | Sum]] = {

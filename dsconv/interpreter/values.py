@@ -167,6 +167,18 @@ def _transpose(layer: layers.Transpose, weights: Weights, x: Array) -> Array:
     return x.transpose(0, *(axis + 1 for axis in layer.permutation))
 
 
+def _slice(layer: layers.Slice, weights: Weights, x: Array) -> Array:
+    for axis, (start, size, step) in enumerate(
+        zip(layer.starts, layer.sizes, layer.steps, strict=True), start=1
+    ):
+        x = x.take(start + step * np.arange(size), axis)
+    return x
+
+
+def _broadcast(layer: layers.Broadcast, weights: Weights, x: Array) -> Array:
+    return np.broadcast_to(x, (len(x), *layer.shape))
+
+
 _VALUES: dict[type[Layer], Callable[..., Array | tuple[Array, ...]]] = {
     layers.Conv2D: _conv2d,
     layers.DepthwiseConv2D: _depthwise_conv2d,
@@ -194,6 +206,8 @@ _VALUES: dict[type[Layer], Callable[..., Array | tuple[Array, ...]]] = {
     layers.Reshape: _reshape,
     layers.Flatten: _reshape,
     layers.Transpose: _transpose,
+    layers.Slice: _slice,
+    layers.Broadcast: _broadcast,
 }
 
 

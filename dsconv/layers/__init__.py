@@ -22,11 +22,13 @@ from dsconv.layers.merging import Add, Concat, Mul, Split
 from dsconv.layers.normalization import BatchNorm, L2Normalize, LocalResponseNorm
 from dsconv.layers.pooling import AveragePool, GlobalAveragePool, MaxPool
 from dsconv.layers.shaping import (
+    Broadcast,
     ChannelShuffle,
     Flatten,
     Pad,
     Reshape,
     Resize,
+    Slice,
     SpaceToDepth,
     Transpose,
 )
@@ -35,7 +37,7 @@ _ALL: tuple[type[Layer], ...] = (
     Input, Conv2D, DepthwiseConv2D, Dense, BatchNorm, LocalResponseNorm, L2Normalize,
     Clip, LeakyReLU, HardSwish, HardSigmoid, Sigmoid, Softmax, Add, Mul, Concat, Split,
     MaxPool, AveragePool, GlobalAveragePool, ChannelShuffle, SpaceToDepth, Pad, Resize,
-    Reshape, Flatten, Transpose,
+    Reshape, Flatten, Transpose, Slice, Broadcast,
 )  # fmt: skip
 
 KINDS: dict[str, type[Layer]] = {cls.kind: cls for cls in _ALL}
@@ -45,6 +47,7 @@ __all__ = [
     "Add",
     "AveragePool",
     "BatchNorm",
+    "Broadcast",
     "ChannelShuffle",
     "Clip",
     "Concat",
@@ -67,6 +70,7 @@ __all__ = [
     "Resize",
     "Shape",
     "Sigmoid",
+    "Slice",
     "Softmax",
     "SpaceToDepth",
     "Split",

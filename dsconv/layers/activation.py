@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from dsconv.layers.base import Elementwise, Shape, any_integer, axis_index, bounds, number, one
+from dsconv.layers.base import (
+    Elementwise,
+    Shape,
+    any_integer,
+    axis_index,
+    bounds,
+    layer_kind,
+    number,
+    one,
+)
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Clip(Elementwise):
     """min(max(x, low), high): ReLU is (0, inf), ReLU6 is (0, 6)."""
 
@@ -26,7 +34,7 @@ class Clip(Elementwise):
         return {(0.0, math.inf): "relu", (0.0, 6.0): "relu6"}.get((self.low, self.high), "clip")
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class LeakyReLU(Elementwise):
     """x for x >= 0, slope * x below."""
 
@@ -56,7 +64,7 @@ class Sigmoid(Elementwise):
     kind = "sigmoid"
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Softmax(Elementwise):
     """exp(x) / sum of exp(x) over `axis`, which counts without the batch (0 is the height)."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 
 from dsconv._geometry import Padding, Pair, Window, integer, pair, window
 from dsconv.layers.base import (
@@ -11,10 +11,14 @@ from dsconv.layers.base import (
     Shape,
     flag,
     image,
+    layer_kind,
     one,
     optional_bounds,
     padding_form,
 )
+
+# Passes and lowering ask for the same windows again and again.
+_window = lru_cache(maxsize=1024)(window)
 
 
 class _Convolution(Layer):
@@ -38,7 +42,7 @@ class _Convolution(Layer):
     def window(self, shapes: Sequence[Shape]) -> Window:
         """Kernel, stride, dilation, padding in pixels and output size as plain numbers."""
         height, width, _ = image(shapes)
-        return window((height, width), self.kernel, self.stride, self.padding, self.dilation)
+        return _window((height, width), self.kernel, self.stride, self.padding, self.dilation)
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         weight = self.parameters(shapes)["weight"]
@@ -53,7 +57,7 @@ class _Convolution(Layer):
         raise NotImplementedError
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Conv2D(_Convolution):
     """A standard or grouped convolution; with kernel (1, 1) a pointwise one.
 
@@ -99,7 +103,7 @@ class Conv2D(_Convolution):
         return weight[3]
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class DepthwiseConv2D(_Convolution):
     """One filter (or `multiplier` filters) for each input channel.
 
@@ -141,7 +145,7 @@ class DepthwiseConv2D(_Convolution):
         return weight[2] * weight[3]
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Dense(Layer):
     """A fully connected layer, y = x @ weight + bias, on an input (Cin,).
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dsconv.layers.base import (
     Layer,
@@ -11,12 +10,13 @@ from dsconv.layers.base import (
     any_integer,
     axis_index,
     integers,
+    layer_kind,
     one,
     optional_bounds,
 )
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Add(Layer):
     """a + b of two equal shapes. `clip` is a fused activation, see `Conv2D`."""
 
@@ -53,7 +53,7 @@ class Mul(Layer):
         )
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Concat(Layer):
     """The inputs one after the other along `axis`, which counts without the batch."""
 
@@ -78,7 +78,7 @@ class Concat(Layer):
         return [first[:axis] + (sum(shape[axis] for shape in shapes),) + first[axis + 1 :]]
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Split(Layer):
     """Parts of `sizes` one after the other along `axis`, which counts without the batch."""
 

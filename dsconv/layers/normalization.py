@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dsconv._geometry import integer
-from dsconv.layers.base import Elementwise, Shape, image, number, one
+from dsconv.layers.base import Elementwise, Shape, image, layer_kind, number, one
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class BatchNorm(Elementwise):
     """gamma * (x - mean) / sqrt(variance + epsilon) + beta for each channel (the last axis).
 
@@ -28,7 +27,7 @@ class BatchNorm(Elementwise):
         return {"gamma": channels, "beta": channels, "mean": channels, "variance": channels}
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class LocalResponseNorm(Elementwise):
     """x[c] / (bias + alpha * sum of x[k]^2) ** beta, k over `size` channels centred on c.
 
@@ -58,7 +57,7 @@ class LocalResponseNorm(Elementwise):
         return [image(shapes)]
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class L2Normalize(Elementwise):
     """scale[c] * x[c] / sqrt(sum over channels of x^2 + epsilon) at each pixel.
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dsconv._geometry import Padding, Pair, Window, pair, window
-from dsconv.layers.base import Layer, Shape, flag, image, padding_form
+from dsconv.layers.base import Layer, Shape, flag, image, layer_kind, padding_form
 
 
 class _Pool(Layer):
@@ -41,7 +40,7 @@ class _Pool(Layer):
         return [(*self.window(shapes).output, image(shapes)[2])]
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class MaxPool(_Pool):
     """Largest value of each window; padding never wins.
 
@@ -56,7 +55,7 @@ class MaxPool(_Pool):
     kind = "max_pool"
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class AveragePool(_Pool):
     """Mean of each window: over its pixels, or with `count_padding` over its pixels and padding.
 
@@ -76,7 +75,7 @@ class AveragePool(_Pool):
         self.count_padding = flag(self.count_padding, "count_padding")
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class GlobalAveragePool(Layer):
     """Mean of each channel's map: (H, W, C) -> (C,), or (1, 1, C) with `keep_dims`."""
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from dsconv._geometry import Padding, integer, padding_pixels
-from dsconv.layers.base import Layer, Shape, image, integers, one, padding_form
+from dsconv._geometry import LARGEST, Padding, integer, padding_pixels
+from dsconv.layers.base import Layer, Shape, image, integers, layer_kind, one, padding_form
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class ChannelShuffle(Layer):
     """Channels seen as (groups, C / groups), transposed, and flattened again.
 
@@ -32,7 +31,7 @@ class ChannelShuffle(Layer):
         return [shape]
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class SpaceToDepth(Layer):
     """Squares of block x block pixels become channels: (H, W, C) -> (H/b, W/b, b*b*C).
 
@@ -56,7 +55,7 @@ class SpaceToDepth(Layer):
         return [(height // self.block, width // self.block, channels * self.block**2)]
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Pad(Layer):
     """Zeros around a map: an int, (rows, columns) or ((top, bottom), (left, right)) pixels."""
 
@@ -80,7 +79,7 @@ class Pad(Layer):
         return [(top + height + bottom, left + width + right, channels)]
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Resize(Layer):
     """Bilinear interpolation of a map to height x width.
 
@@ -105,7 +104,7 @@ class Resize(Layer):
         return [(self.height, self.width, image(shapes)[2])]
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Reshape(Layer):
     """The same values in the same order in another `shape` (no batch); one size may be -1."""
 
@@ -135,7 +134,7 @@ class Flatten(Layer):
         return [(math.prod(one(shapes)),)]
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Transpose(Layer):
     """Output axis i is input axis permutation[i]; axes count without the batch."""
 
@@ -156,3 +155,64 @@ class Transpose(Layer):
         if len(shape) != len(self.permutation):
             raise ValueError(f"permutation {self.permutation} does not fit the input shape {shape}")
         return [tuple(shape[axis] for axis in self.permutation)]
+
+
+@layer_kind
+class Slice(Layer):
+    """A strided part: output index i reads input index starts + i * steps, i < sizes, on each axis.
+
+    Axes count without the batch; each has its start, size and step, and a step may be negative.
+    """
+
+    starts: tuple[int, ...]
+    sizes: tuple[int, ...]
+    steps: tuple[int, ...]
+
+    kind = "slice"
+
+    def __post_init__(self) -> None:
+        self.starts = integers(self.starts, "starts", minimum=0)
+        self.sizes = integers(self.sizes, "sizes")
+        self.steps = integers(self.steps, "steps", minimum=-LARGEST)
+        if 0 in self.steps:
+            raise ValueError(f"steps must not be 0, got {self.steps}")
+        if not len(self.starts) == len(self.sizes) == len(self.steps):
+            raise ValueError(
+                "starts, sizes and steps must be of one length, got "
+                f"{self.starts}, {self.sizes} and {self.steps}"
+            )
+
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        shape = one(shapes)
+        if len(shape) != len(self.starts):
+            raise ValueError(f"starts {self.starts} do not fit the input shape {shape}")
+        for axis, start, size, step in zip(shape, self.starts, self.sizes, self.steps, strict=True):
+            if not (start < axis and 0 <= start + (size - 1) * step < axis):
+                raise ValueError(
+                    f"starts {self.starts}, sizes {self.sizes} and steps {self.steps} "
+                    f"reach beyond the input shape {shape}"
+                )
+        return [self.sizes]
+
+
+@layer_kind
+class Broadcast(Layer):
+    """Axes of size 1 repeated until the input has `shape` (no batch), as in numpy's broadcasting.
+
+    The input has as many axes as `shape`.
+    """
+
+    shape: Shape
+
+    kind = "broadcast"
+
+    def __post_init__(self) -> None:
+        self.shape = integers(self.shape, "shape")
+
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        before = one(shapes)
+        if len(before) != len(self.shape) or any(
+            a not in (1, b) for a, b in zip(before, self.shape, strict=True)
+        ):
+            raise ValueError(f"the input shape {before} cannot be repeated to {self.shape}")
+        return [self.shape]

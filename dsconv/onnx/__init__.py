@@ -1,0 +1,27 @@
+"""ONNX files: graphs of dsconv written as ONNX, and ONNX networks run by dsconv.
+
+Both need the package onnx, the optional extra "onnx"; it is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dsconv.onnx.export import to_onnx, write_onnx
+    from dsconv.onnx.loading import load_onnx
+
+__all__ = ["load_onnx", "to_onnx", "write_onnx"]
+
+_FILES = {"load_onnx": "loading", "to_onnx": "export", "write_onnx": "export"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_FILES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
