@@ -116,7 +116,9 @@ def budget_rows(layers: list[Layer], peak: float, memory: float) -> list[list[st
         members = [each for each in layers if each.group == group]
         least = sum(each.attainable(peak, memory) for each in members)
         taken = sum(each.seconds for each in members)
-        verdict = "kept" if taken <= least / share else f"over by {1e3 * (taken - least / share):.2f}"
+        verdict = (
+            "kept" if taken <= least / share else f"over by {1e3 * (taken - least / share):.2f}"
+        )
         times = (f"{1e3 * seconds:.2f}" for seconds in (least, least / share, taken))
         rows.append([group, *times, f"{100 * least / max(taken, 1e-12):.0f}", verdict])
     return rows

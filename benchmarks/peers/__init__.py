@@ -1,0 +1,1 @@
+"""dsconv beside other engines on the same networks and weights: `python -m benchmarks.peers`."""

@@ -1,0 +1,178 @@
+"""`python -m benchmarks.peers`: dsconv and other engines on the same networks and weights.
+
+Every engine runs in a process of its own. First its logits are compared with a reference in double
+precision; an engine that is too far off is reported and not timed. Then all take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks.peers import cold, plot
+from benchmarks.peers.engines import NAMES, engine, installed, version_of
+from benchmarks.peers.networks import NETWORKS
+from benchmarks.peers.report import render
+from benchmarks.peers.results import OURS, Comparison, Results
+from benchmarks.peers.rounds import Files, measure
+from dsconv import _dispatch
+from dsconv.bench import machine
+from dsconv.bench.__main__ import INTERRUPTED, ProgressLine
+from dsconv.peak import Peak
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark and print its tables.
+
+    Parameters
+    ----------
+    arguments
+        As in the shell; None takes the shell's.
+
+    Returns
+    -------
+    int
+        Exit status: 0; 130 after Ctrl-C; 1 where dsconv itself failed on a network, or a file
+        could not be written. What was measured until then is printed in every case.
+    """
+    parser = _parser()
+    wanted = parser.parse_args(arguments)
+    _check_files(parser, wanted)
+    here = [name for name in wanted.engines if installed(name)]
+    if not here:
+        parser.error(f"argument --engines: none of {', '.join(wanted.engines)} is installed")
+    results = Results(
+        machine.facts(),
+        {name: f"{version_of(name)}: {engine(name).SETTINGS}" for name in here},
+        [name for name in wanted.engines if name not in here],
+        wanted.rounds,
+    )
+    line = ProgressLine()
+    status = 0
+    with tempfile.TemporaryDirectory(prefix="dsconv-peers-") as folder:
+        try:
+            _measure(results, wanted, Path(folder), line)
+        except KeyboardInterrupt:
+            results.interrupted, status = True, INTERRUPTED
+        finally:
+            line.clear()
+    print(render(results))
+    failed = [t for c in results.comparisons for t in c.timings if t.engine == OURS and t.failure]
+    return _write(results, wanted) or status or bool(failed)
+
+
+def _measure(
+    results: Results, wanted: argparse.Namespace, folder: Path, line: ProgressLine
+) -> None:
+    peak = Peak(_dispatch.kernels)
+    files: dict[str, Files] = {}
+
+    def files_of(name: str) -> Files:
+        if name not in files:
+            line.show(f"{NETWORKS[name].title}: the reference")
+            files[name] = Files(name, NETWORKS[name], folder)
+        return files[name]
+
+    for name in wanted.networks:
+        for threads in wanted.threads:
+            network = NETWORKS[name]
+            mult_adds = files_of(name).mult_adds
+            comparison = Comparison(name, network.title, network.batch, threads, mult_adds)
+            results.comparisons.append(comparison)
+            measure(comparison, files_of(name), list(results.engines), wanted.rounds, peak,
+                    line.show)  # fmt: skip
+    if wanted.cold:
+        cold.measure(results, files_of("v1"), line.show)
+
+
+def _write(results: Results, wanted: argparse.Namespace) -> int:
+    """Write the files that were asked for; 1 where one of them could not be."""
+    status = 0
+    for path, write in (
+        (wanted.json, lambda path: path.write_text(results.to_json() + "\n", encoding="utf-8")),
+        (wanted.plot, lambda path: plot.save(results, path)),
+    ):
+        if path:
+            try:
+                write(path)
+            except (OSError, ValueError) as error:
+                print(f"python -m benchmarks.peers: error: {path}: {error}", file=sys.stderr)
+                status = 1
+    return status
+
+
+def _check_files(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> None:
+    """End with an error, before anything is measured, where a file could not be written."""
+    for option in ("json", "plot"):
+        path = getattr(wanted, option)
+        if path:
+            try:
+                path.open("a").close()  # creates the file, or leaves what it holds
+            except OSError as error:
+                parser.error(f"argument --{option}: cannot write {str(path)!r}: {error.strerror}")
+    if wanted.plot and find_spec("matplotlib") is None:
+        parser.error("argument --plot: needs matplotlib: pip install 'dsconv[plot]'")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.peers",
+        description="Compare dsconv with other engines on the same networks and weights, "
+        "interleaved, one process for each engine, the others stopped.",
+    )
+    add = parser.add_argument
+    add("--engines", type=_names(NAMES), metavar="A,B", default=list(NAMES),
+        help=f"of {', '.join(NAMES)} (default: all that are installed)")  # fmt: skip
+    add("--networks", type=_names(NETWORKS), metavar="A,B", default=list(NETWORKS),
+        help=f"of {', '.join(NETWORKS)} (default: all)")  # fmt: skip
+    add("--threads", type=_threads, metavar="N,M", default=_threads("1,2", most=True),
+        help="numbers of threads, each a run of its own (default: 1,2)")  # fmt: skip
+    add("--rounds", type=_positive, metavar="K", default=20,
+        help="turns of every engine (default: %(default)s)")  # fmt: skip
+    add("--json", type=Path, metavar="FILE", help="write everything to this file as well")
+    add("--plot", type=Path, metavar="FILE", help="write a picture (needs matplotlib)")
+    add("--cold", action=argparse.BooleanOptionalAction, default=True,
+        help="process start to first result, import time, memory, installed size")  # fmt: skip
+    return parser
+
+
+def _names(known: Collection[str]) -> Callable[[str], list[str]]:
+    """A parser of comma-separated names."""
+
+    def parse(text: str) -> list[str]:
+        names = list(dict.fromkeys(text.split(",")))
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(
+                    f"unknown name {name!r}, known are {', '.join(known)}"
+                )
+        return names
+
+    return parse
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
+    return number
+
+
+def _threads(text: str, most: bool = False) -> list[int]:
+    """Comma-separated numbers up to that of the CPUs; with `most` larger ones are left out."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    numbers = [_positive(part) for part in dict.fromkeys(text.split(","))]
+    if most:
+        return [number for number in numbers if number <= cpus]
+    if max(numbers) > cpus:
+        raise argparse.ArgumentTypeError(f"at most {cpus} here, got {text!r}")
+    return numbers
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Every engine from nothing: process start to the first result, import, peak memory, bytes on disk.
+
+Each start is a fresh Python that imports the engine, loads MobileNetV1 from its file and runs one
+image on one thread. The clock stops when the process has written one byte. All engines take turns;
+the files are in the system's cache, as they are for a program that was used before.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+from benchmarks.peers import sizes
+from benchmarks.peers.engines import engine
+from benchmarks.peers.process import PATIENCE, WorkerError, environment
+from benchmarks.peers.results import OURS, Cold, Results
+from benchmarks.peers.rounds import Files
+
+ROUNDS = 10
+MEMORY_ROUNDS = 3
+WEIGHTS = "weights/mobilenet_v1_1.0_224_google_slim.npz"  # in the folder DSCONV_SHARED
+
+EMPTY = "print(flush=True)"
+
+FIRST_RESULT = """
+import sys
+from pathlib import Path
+import numpy as np
+{load}
+x = np.ones((1, 224, 224, 3), np.float32)
+run = load(Path(sys.argv[1]), 1, x)
+for _ in range(int(sys.argv[2])):
+    run()
+"""
+
+LOAD = "from benchmarks.peers.engines.{name} import load"
+
+LOAD_WEIGHTS = """
+import dsconv
+def load(path, threads, x):
+    model = dsconv.load(path, threads)
+    return lambda: model(x)
+"""
+
+PEAK_MEMORY = """
+for line in open("/proc/self/status"):
+    if line.startswith("VmHWM"):
+        print(line.split()[1])
+"""
+
+
+def measure(results: Results, files: Files, progress: Callable[[str], object]) -> None:
+    """Fill `results.cold`, `results.empty` and `results.numpy`; `files` are those of V1."""
+    rows = {}
+    for name in results.engines:
+        rows[name] = row = Cold(name)
+        results.cold.append(row)
+        row.size, row.size_with_needs = sizes.installed(engine(name).DISTRIBUTION)
+    order = random.Random(0)
+    for number in range(1, ROUNDS + 1):
+        progress(f"cold start: round {number} of {ROUNDS}")
+        results.empty.append(seconds([EMPTY]))
+        results.numpy.append(seconds([f"import numpy\n{EMPTY}"]))
+        names = list(rows)
+        order.shuffle(names)
+        for name in names:
+            if rows[name].failure:
+                continue
+            try:
+                program, path = first_result(name, files)
+                imported = f"import {engine(name).MODULE}\n{EMPTY}"
+                rows[name].imports.append(seconds([imported]))
+                rows[name].start.append(seconds([program + EMPTY, path, "1"]))
+                if number <= MEMORY_ROUNDS:
+                    text = output([program + PEAK_MEMORY, path, "10"])
+                    rows[name].memory.append(1024 * int(text))
+            except (WorkerError, ValueError) as error:
+                rows[name].failure = str(error)
+
+
+def first_result(name: str, files: Files) -> tuple[str, str]:
+    """(program, file) that loads V1. dsconv takes a file of trained weights where there is one."""
+    shared = os.environ.get("DSCONV_SHARED")
+    if name == OURS and shared and (Path(shared) / WEIGHTS).is_file():
+        return FIRST_RESULT.format(load=LOAD_WEIGHTS), str(Path(shared) / WEIGHTS)
+    return FIRST_RESULT.format(load=LOAD.format(name=name)), files.of(name)
+
+
+def seconds(arguments: Sequence[str]) -> float:
+    """From the start of a Python process to its first byte of output."""
+    start = perf_counter()
+    with _python(arguments) as process:
+        assert process.stdout is not None
+        first = process.stdout.read(1)
+        elapsed = perf_counter() - start
+        _finish(process)
+    if not first:
+        raise WorkerError(f"a process ended with status {process.returncode}, without a result")
+    return elapsed
+
+
+def output(arguments: Sequence[str]) -> str:
+    """What a Python process prints."""
+    with _python(arguments) as process:
+        text = _finish(process)
+    if process.returncode:
+        raise WorkerError(f"a process ended with status {process.returncode}")
+    return text
+
+
+def _python(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    program, *rest = arguments
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *rest],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        env=environment(),
+    )
+
+
+def _finish(process: subprocess.Popen[bytes]) -> str:
+    try:
+        return process.communicate(timeout=PATIENCE)[0].decode()
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise WorkerError(f"a process did not end in {PATIENCE:g} seconds") from None

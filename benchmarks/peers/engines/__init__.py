@@ -1,0 +1,40 @@
+"""The engines, one file each. Every file has the same names:
+
+    MODULE                      what a program imports to run the engine
+    DISTRIBUTION                what pip installs it from
+    SETTINGS                    how it is set, for the report
+    write(graph, weights, batch, stem) -> path     write the network as files that begin with `stem`
+    load(path, threads, x) -> run                  load them; run() -> logits (N, classes)
+
+x is the float32 batch (N, H, W, C). `load` brings it into the engine's own layout; `run` computes
+and does nothing else. The engine itself is imported inside of these functions.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+NAMES = ("dsconv", "litert", "onnxruntime", "openvino", "ncnn", "torch")
+
+
+def engine(name: str) -> Any:
+    """The module of an engine."""
+    if name not in NAMES:
+        raise ValueError(f"unknown engine {name!r}, known are {', '.join(NAMES)}")
+    return import_module(f"{__name__}.{name}")
+
+
+def installed(name: str) -> bool:
+    """Whether the engine can be imported, without importing it."""
+    return find_spec(engine(name).MODULE.partition(".")[0]) is not None
+
+
+def version_of(name: str) -> str:
+    """The engine's version, or "unknown"."""
+    try:
+        return version(engine(name).DISTRIBUTION)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,72 @@
+"""The compared networks, their inputs, and what their logits have to be.
+
+Weights are `Graph.init_weights(SEED)`: they keep activations near one through all layers, so no
+engine is slowed down by subnormal numbers, and no overflow hides a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from dsconv import models
+from dsconv.graph import Graph
+from dsconv.interpreter import interpret
+
+SEED = 0
+
+TOLERANCE = 1e-4
+"""Largest error that passes, in units of the largest logit. Float32 engines are within 1e-5, those
+with Winograd's algorithm included; half precision rounds each value by 5e-4 or more."""
+
+
+class Network(NamedTuple):
+    """A network and the batch it runs on."""
+
+    title: str
+    build: Callable[[], Graph]
+    batch: int = 1
+
+
+NETWORKS = {
+    "v1": Network("MobileNetV1 1.0-224", models.mobilenet_v1),
+    "v2": Network("MobileNetV2 1.0-224", models.mobilenet_v2),
+    "v1-small": Network(
+        "MobileNetV1 0.25-128", partial(models.mobilenet_v1, alpha=0.25, resolution=128)
+    ),
+    "v1-standard": Network(
+        "MobileNetV1 1.0-224 with standard convolutions", models.mobilenet_v1_standard
+    ),
+    "v1-batch8": Network("MobileNetV1 1.0-224, batch 8", models.mobilenet_v1, 8),
+    "v1-batch32": Network("MobileNetV1 1.0-224, batch 32", models.mobilenet_v1, 32),
+    "resnet50": Network("ResNet-50", models.resnet50),
+}
+
+
+def pictures(graph: Graph, batch: int) -> np.ndarray:
+    """A random batch (N, H, W, C) for the graph's input, with mean 0 and deviation 1."""
+    (source,) = graph.inputs
+    shape = (batch, *graph.shape(source))
+    return np.random.default_rng(SEED).standard_normal(shape, dtype=np.float32)
+
+
+class Reference:
+    """Logits of the first and the last image in double precision, layer by layer.
+
+    The interpreter shares nothing with dsconv's kernels and nothing with the other engines.
+    """
+
+    def __init__(self, graph: Graph, x: np.ndarray) -> None:
+        self._checked = sorted({0, len(x) - 1})
+        (self.logits,) = interpret(graph, graph.init_weights(SEED), x[self._checked])
+        self._shape = (len(x), *self.logits.shape[1:])
+
+    def error(self, logits: np.ndarray) -> float | None:
+        """Largest difference divided by the largest logit; None for a wrong shape or a NaN."""
+        if logits.shape != self._shape or not np.isfinite(logits).all():
+            return None
+        difference = np.abs(logits[self._checked] - self.logits).max()
+        return float(difference / np.abs(self.logits).max())

@@ -1,0 +1,55 @@
+"""The comparison as a picture: per cent of the FMA peak, whose line is the top."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.peers.results import Results
+
+
+def save(results: Results, path: Path) -> None:
+    """Write a picture with one panel for each number of threads, a group of bars for each network.
+
+    A bar reaches as high as the minimum of the times says; its dark part is the median's.
+
+    Raises
+    ------
+    ValueError
+        Where nothing was measured.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    comparisons = [comparison for comparison in results.comparisons if comparison.timed]
+    if not comparisons:
+        raise ValueError("nothing was measured, there is nothing to plot")
+    threads = sorted({comparison.threads for comparison in comparisons})
+    engines = list(results.engines)
+    width = 0.8 / len(engines)
+    figure, panels = pyplot.subplots(
+        len(threads), 1, figsize=(max(8, 2 + 1.6 * len(comparisons) / len(threads)), 4 * len(threads)),
+        squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for panel, count in zip(panels[:, 0], threads, strict=True):
+        shown = [comparison for comparison in comparisons if comparison.threads == count]
+        for place, comparison in enumerate(shown):
+            for timing in comparison.timed:
+                index = engines.index(timing.engine)
+                at = place + (index - (len(engines) - 1) / 2) * width
+                for seconds, alpha in ((timing.minimum, 0.45), (timing.median, 1.0)):
+                    height = comparison.percent_of_peak(seconds)
+                    panel.bar(at, height, 0.9 * width, color=f"C{index}", alpha=alpha)
+        for index, engine in enumerate(engines):
+            panel.bar(0, 0, color=f"C{index}", label=engine)
+        panel.axhline(100, color="black", linewidth=1)
+        panel.text(len(shown) - 0.5, 100.5, "FMA limit", ha="right", va="bottom", fontsize=8)
+        panel.set_xticks(range(len(shown)), [comparison.network for comparison in shown])
+        panel.set_xlim(-0.5, len(shown) - 0.5)
+        panel.set_ylim(0, max(108, 1.02 * panel.dataLim.y1))  # Winograd can pass the limit
+        panel.set_ylabel("% of the FMA peak")
+        panel.set_title(f"{count} thread{'s' if count > 1 else ''}")
+    panels[0, 0].legend(ncols=len(engines), fontsize=8, loc="upper left", frameon=False)
+    figure.savefig(path)
+    pyplot.close(figure)
