@@ -37,7 +37,9 @@ __all__ = [
     "models",
     "pack",
     "pointwise_conv2d",
+    "pretrained",
     "reference",
+    "save",
     "separable_conv2d",
     "set_num_threads",
     "show_config",
@@ -46,18 +48,20 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from dsconv import cost, models, reference
+    from dsconv import cost, models, pretrained, reference
     from dsconv.comparison import table
     from dsconv.explanation import explain
     from dsconv.graph import Graph
     from dsconv.loading import load
+    from dsconv.saving import save
 else:
     # Loaded at first use, so that `import dsconv` stays quick.
-    _LAZY_MODULES = ("cost", "models", "reference")
+    _LAZY_MODULES = ("cost", "models", "pretrained", "reference")
     _LAZY_NAMES = {
         "Graph": "dsconv.graph",
         "explain": "dsconv.explanation",
         "load": "dsconv.loading",
+        "save": "dsconv.saving",
         "table": "dsconv.comparison",
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import os
 import platform
 from collections.abc import Iterator
@@ -58,9 +58,11 @@ def use(name: str) -> Iterator[ModuleType]:
 
 def available() -> list[str]:
     """Instruction sets that this processor has and this build has kernels for."""
+    from importlib.util import find_spec
+
     found = []
     for isa in _cpu.supported():
-        if importlib.util.find_spec(f"dsconv._kernels_{isa}") is not None:
+        if find_spec(f"dsconv._kernels_{isa}") is not None:
             found.append(isa)
     return found
 

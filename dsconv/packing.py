@@ -193,9 +193,12 @@ def pack_panels(weight: np.ndarray, groups: int, data: np.ndarray, kernels: Modu
         part = weight[:, group * columns : (group + 1) * columns]
         out = data[group * depth * padded : (group + 1) * depth * padded]
         whole = columns // block * block
-        out[: depth * whole].reshape(-1, depth, block)[...] = (
-            part[:, :whole].reshape(depth, -1, block).transpose(1, 0, 2)
-        )
+        rows = part[:, :whole].reshape(depth, -1, block).transpose(1, 0, 2)
+        panels = out[: depth * whole].reshape(-1, depth, block)
+        if rows.strides[2] == rows.itemsize:  # copied a row of a panel at a time
+            wide = np.dtype((np.void, block * rows.itemsize))
+            rows, panels = rows.view(wide), panels.view(wide)
+        panels[...] = rows
         if padded > whole:
             rest = out[depth * whole :].reshape(depth, padded - whole)
             rest[:, columns - whole :] = 0

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dsconv.compiler.lowering import lower
-from dsconv.compiler.model import Model
+from dsconv.compiler.model import GraphSource, Model
 from dsconv.compiler.parameters import Parameters
 from dsconv.compiler.passes import optimise
 
@@ -37,7 +37,7 @@ def compile(
         Any graph that `Graph.validate` accepts.
     weights
         Float32 array by parameter name, or any mapping that reads them on demand; None takes
-        `graph.init_weights(0)`.
+        `graph.init_weights(0)`. The model keeps a reference to graph and mapping for `dsconv.save`.
     threads
         For every call; None: `dsconv.get_num_threads()` at the time of the call.
 
@@ -52,6 +52,7 @@ def compile(
         shape or dtype; names them.
     """
     graph.validate()
-    if weights is None:
-        weights = graph.init_weights(0)
-    return Model(graph.name, lower(optimise(graph), Parameters(graph, weights)), threads)
+    values = graph.init_weights(0) if weights is None else weights
+    model = Model(graph.name, lower(optimise(graph), Parameters(graph, values)), threads)
+    model.source = GraphSource(graph, weights)
+    return model

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Shape
+from dsconv.layers.base import layer_kind
 
 
-@dataclass(eq=False)
-class Stage:
+class Stage(NamedTuple):
     """A layer with weights, and the batch norm that is folded into them."""
 
     name: str  # of the layer in the graph that was compiled: its weights bear it
@@ -18,7 +19,7 @@ class Stage:
     epsilon: float = 0.0  # of the batch norm
 
 
-@dataclass(eq=False, repr=False)
+@layer_kind
 class Fused(Layer):
     """One to three stages, each fed by the one before, and an optional addition.
 
@@ -68,7 +69,7 @@ class Fused(Layer):
 
     def with_clip(self, clip: tuple[float, float] | None) -> Fused:
         """A copy that clips its result."""
-        last = replace(self.last, layer=replace(self.last.layer, clip=clip))
+        last = self.last._replace(layer=replace(self.last.layer, clip=clip))
         return Fused((*self.stages[:-1], last), self.residual)
 
 

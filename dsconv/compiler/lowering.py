@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -15,10 +14,12 @@ from dsconv._geometry import window
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.layout import VIEWS, Layout
 from dsconv.compiler.rearranging import (
+    broadcast,
     channel_shuffle,
     concat,
     copy_step,
     pad,
+    slice_axes,
     space_to_depth,
     split,
     transpose,
@@ -38,8 +39,7 @@ class Weights(Protocol):
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]: ...
 
 
-@dataclass
-class Record:
+class Record(NamedTuple):
     """What a profile says of one layer of the optimised graph."""
 
     name: str
@@ -49,24 +49,23 @@ class Record:
     steps: int  # how many steps it became
 
 
-@dataclass
 class Lowered:
     """A graph ready to run on one instruction set."""
 
-    graph: Graph  # optimised
-    kernels: ModuleType
-    layout: Layout
-    block: Block  # memory of the packed weights
-    steps: list[Any] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
-    packed: dict[str, tuple[PackedWeight, np.ndarray | None]] = field(default_factory=dict)
-    norms: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # not folded
-    plain: dict[str, np.ndarray] = field(default_factory=dict)  # learned scales
+    def __init__(self, graph: Graph, kernels: ModuleType) -> None:
+        self.graph, self.kernels = graph, kernels  # the graph is optimised
+        self.layout = Layout(graph)
+        self.block = Block(_weight_floats(graph))  # memory of the packed weights
+        self.steps: list[Any] = []
+        self.records: list[Record] = []
+        self.packed: dict[str, tuple[PackedWeight, np.ndarray | None]] = {}
+        self.norms: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # not folded
+        self.plain: dict[str, np.ndarray] = {}  # learned scales
 
 
 def lower(graph: Graph, weights: Weights) -> Lowered:
     """Plan memory, pack weights layer by layer and emit the steps."""
-    lowered = Lowered(graph, _dispatch.kernels, Layout(graph), Block(_weight_floats(graph)))
+    lowered = Lowered(graph, _dispatch.kernels)
     for node in graph.nodes.values():
         if isinstance(node.layer, (layers.Input, *VIEWS)):
             continue
@@ -322,5 +321,7 @@ _EMIT: dict[type[layers.Layer], Callable[[Emitter], list[Any]]] = {
     layers.ChannelShuffle: channel_shuffle,
     layers.SpaceToDepth: space_to_depth,
     layers.Transpose: transpose,
+    layers.Slice: slice_axes,
+    layers.Broadcast: broadcast,
     layers.Pad: pad,
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,11 +11,23 @@ from dsconv import _dispatch
 from dsconv._geometry import integer
 from dsconv.compiler.fused import Stage
 from dsconv.compiler.lowering import Lowered, lower
-from dsconv.compiler.profile import Profile, StepProfile
 from dsconv.packing import float32, unpack
-from dsconv.peak import Peak
 
-CHUNK_BYTES = 64 << 20  # arena of one run; a larger batch is run in parts
+if TYPE_CHECKING:
+    from dsconv.compiler.profile import Profile
+    from dsconv.graph import Graph
+    from dsconv.weights.source import FileSource
+
+# A batch is run in parts whose activations stay in the caches: MobileNetV1 two images at a time (32
+# images, best per image: 1 13.2 ms, 2 13.2, 4 13.9, 13 14.2), V2 four (1 8.7 ms, 4 7.7, 13 8.2).
+CHUNK_BYTES = 10 << 20  # arena of one run
+
+
+class GraphSource(NamedTuple):
+    """What a model was compiled from: the caller's own objects, not copies."""
+
+    graph: Graph
+    weights: Mapping[str, Any] | None  # None: seeded random weights
 
 
 class Model:
@@ -31,7 +43,12 @@ class Model:
         Shapes by tensor name, without the batch.
     arena_bytes : (int, int)
         Bytes of activations for each image, without sharing of memory and with it.
+    source : GraphSource, FileSource or None
+        Where the weights are as they were before they were folded, for `dsconv.save`. None for a
+        model out of a pickle.
     """
+
+    source: GraphSource | FileSource | None = None
 
     def __init__(self, name: str, lowered: Lowered, threads: int | None = None) -> None:
         self.name = name
@@ -68,10 +85,8 @@ class Model:
         count = len(arrays[0])
         results = tuple(np.empty((count, *s), np.float32) for s in self.outputs.values())
         threads = self._threads(count)
-        for start in range(0, count, self._chunk):
-            part = slice(start, min(start + self._chunk, count))
-            views = tuple(array[part] for array in arrays + results)
-            self._program.run(views, part.stop - start, threads)
+        for views, images in self._parts(arrays + results):
+            self._program.run(views, images, threads)
         if single:
             results = tuple(result[0] for result in results)
         return results[0] if len(results) == 1 else results
@@ -82,31 +97,46 @@ class Model:
         Parameters
         ----------
         x
-            As in a call; at most as many examples as one run takes.
+            As in a call, one example or more.
         repeats : int
 
         Returns
         -------
         Profile
         """
+        from dsconv.compiler.profile import Profile, StepProfile
+        from dsconv.peak import Peak
+
         arrays, _ = self._arrays(x)
         count = len(arrays[0])
-        if not 0 < count <= self._chunk:
-            raise ValueError(f"x must have 1 to {self._chunk} examples for a profile, got {count}")
+        if not count:
+            raise ValueError("x must have at least one example for a profile, got none")
         results = tuple(np.empty((count, *s), np.float32) for s in self.outputs.values())
         threads = self._threads(count)
         records, total, peak = self._lowered.records, [], Peak(self._lowered.kernels)
         stamps = np.zeros(len(self._lowered.steps) + 1)
-        ends = np.cumsum([record.steps for record in records])
+        starts = np.cumsum([0] + [record.steps for record in records])
         layers = [StepProfile(r.name, r.kind, r.mult_adds, r.parameters, []) for r in records]
         for _ in range(integer(repeats, "repeats")):
             peak.sample()
-            self._program.run(arrays + results, count, threads, stamps)
-            total.append(float(stamps[-1] - stamps[0]))
-            times = np.diff(stamps[np.concatenate(([0], ends))])
+            times = np.zeros(len(records))
+            for views, images in self._parts(arrays + results):
+                self._program.run(views, images, threads, stamps)
+                times += np.diff(stamps[starts])
+            total.append(float(times.sum()))
             for layer, seconds in zip(layers, times, strict=True):
                 layer.times.append(float(seconds))
-        return Profile(layers, total, threads * peak.gflops, self.arena_bytes[1] * count, count)
+        arena = self.arena_bytes[1] * min(count, self._chunk)
+        return Profile(layers, total, threads * peak.gflops, arena, count)
+
+    def _parts(
+        self, arrays: tuple[np.ndarray, ...]
+    ) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
+        """A batch in parts of at most `_chunk` examples: views of the arrays, number of examples."""
+        count = len(arrays[0])
+        for start in range(0, count, self._chunk):
+            stop = min(start + self._chunk, count)
+            yield tuple(array[start:stop] for array in arrays), stop - start
 
     def _threads(self, images: int) -> int:
         """Threads of a call: by default a network that is done in microseconds runs on one."""

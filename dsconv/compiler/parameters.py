@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsconv._scratch import Scratch
 from dsconv.compiler.fused import Stage
 from dsconv.layers import DepthwiseConv2D
 from dsconv.weights_check import check_names, check_weight
@@ -30,7 +31,7 @@ class Parameters:
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights must map names to arrays, got {type(weights).__name__}")
         check_names(graph, weights)
-        self._graph, self._weights = graph, weights
+        self._graph, self._weights, self._scratch = graph, weights, Scratch()
 
     def read(self, name: str) -> np.ndarray:
         """One checked array."""
@@ -53,7 +54,9 @@ class Parameters:
             shift = shift + bias.astype(np.float64) * factor
         if isinstance(stage.layer, DepthwiseConv2D):
             factor = factor.reshape(weight.shape[2:])
-        return weight * factor.astype(np.float32), shift.astype(np.float32)
+        folded = self._scratch(weight.nbytes).view(np.float32).reshape(weight.shape)
+        np.multiply(weight, factor.astype(np.float32), out=folded)
+        return folded, shift.astype(np.float32)
 
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
         """A batch norm as y = x * factor + shift, in double precision."""

@@ -28,19 +28,21 @@ def optimise(graph: Graph, rules: Sequence[Rule] | None = None) -> Graph:
     rules
         Default: `RULES`; `LAYERWISE` leaves every convolution a step of its own.
     """
-    graph = wrap_weighted(graph)
+    nodes = _wrapped(graph)
     for rule in RULES if rules is None else rules:
-        graph = merge(graph, rule)
-    return graph
+        _merge(nodes, graph.outputs, rule)
+    return _rebuild(graph, nodes)
 
 
 def wrap_weighted(graph: Graph) -> Graph:
     """Every convolution and dense layer becomes a chain of one stage."""
-    nodes = {}
-    for name, node in graph.nodes.items():
-        if isinstance(node.layer, (Conv2D, DepthwiseConv2D, Dense)):
-            node = Node(name, wrap(name, node.layer), node.inputs)
-        nodes[name] = node
+    return _rebuild(graph, _wrapped(graph))
+
+
+def merge(graph: Graph, rule: Rule) -> Graph:
+    """Apply a rule wherever a tensor has one use and is no output of the graph."""
+    nodes = dict(graph.nodes)
+    _merge(nodes, graph.outputs, rule)
     return _rebuild(graph, nodes)
 
 
@@ -51,7 +53,7 @@ def fold_batch_norm(producer: Node, node: Node, index: int) -> Merged | None:
         return None
     if layer.residual or layer.last.layer.clip is not None or layer.last.norm is not None:
         return None
-    last = replace(layer.last, norm=node.name, epsilon=norm.epsilon)
+    last = layer.last._replace(norm=node.name, epsilon=norm.epsilon)
     return Fused((*layer.stages[:-1], last)), producer.inputs
 
 
@@ -120,11 +122,19 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def merge(graph: Graph, rule: Rule) -> Graph:
-    """Apply a rule wherever a tensor has one use and is no output of the graph."""
-    nodes = dict(graph.nodes)
+def _wrapped(graph: Graph) -> dict[str, Node]:
+    nodes = {}
+    for name, node in graph.nodes.items():
+        if isinstance(node.layer, (Conv2D, DepthwiseConv2D, Dense)):
+            node = Node(name, wrap(name, node.layer), node.inputs)
+        nodes[name] = node
+    return nodes
+
+
+def _merge(nodes: dict[str, Node], outputs: Sequence[str], rule: Rule) -> None:
+    """`merge` on the nodes alone: shapes are inferred once, when all rules have been applied."""
     uses = Counter(tensor for node in nodes.values() for tensor in node.inputs)
-    uses.update(graph.outputs)
+    uses.update(outputs)
     for name in list(nodes):
         node = nodes[name]
         for index, tensor in enumerate(node.inputs):
@@ -136,7 +146,6 @@ def merge(graph: Graph, rule: Rule) -> Graph:
                 del nodes[producer.name]
                 nodes[name] = Node(name, *merged)
                 break
-    return _rebuild(graph, nodes)
 
 
 def _rebuild(graph: Graph, nodes: dict[str, Node]) -> Graph:

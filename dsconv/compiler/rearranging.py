@@ -97,19 +97,38 @@ def space_to_depth(emit: Emitter) -> list[Any]:
 
 
 def transpose(emit: Emitter) -> list[Any]:
-    """One copy for every index of the axes beyond five."""
-    permutation, out = vars(emit.layer)["permutation"], emit.output_shapes[0]
-    strides = [math.prod(emit.shapes[0][i + 1 :]) for i in permutation]
-    to = [math.prod(out[i + 1 :]) for i in range(len(out))]
-    total, extra = math.prod(out), max(len(out) - 5, 0)
+    strides = _strides(emit.shapes[0])
+    return _strided(emit, [strides[axis] for axis in vars(emit.layer)["permutation"]])
+
+
+def slice_axes(emit: Emitter) -> list[Any]:
+    layer, strides = vars(emit.layer), _strides(emit.shapes[0])
+    start = sum(first * stride for first, stride in zip(layer["starts"], strides, strict=True))
+    steps = layer["steps"]
+    return _strided(emit, [k * stride for k, stride in zip(steps, strides, strict=True)], start)
+
+
+def broadcast(emit: Emitter) -> list[Any]:
+    shape = emit.shapes[0]
+    return _strided(emit, [s * (n > 1) for s, n in zip(_strides(shape), shape, strict=True)])
+
+
+def _strides(shape: Shape) -> list[int]:
+    return [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+
+
+def _strided(emit: Emitter, strides: Sequence[int], start: int = 0) -> list[Any]:
+    """The output read from x at `strides`; one copy for every index of the axes beyond five."""
+    out = emit.output_shapes[0]
+    to, extra = _strides(out), max(len(out) - 5, 0)
+    sides = math.prod(emit.shapes[0]), math.prod(out), emit.inputs[0], emit.outputs[0]
     steps = []
     for index in np.ndindex(*out[:extra]):
         shift, to_shift = (
             sum(i * stride for i, stride in zip(index, s, strict=False)) for s in (strides, to)
         )
         axes = out[extra:], strides[extra:], to[extra:]
-        places = emit.inputs[0], emit.outputs[0]
-        steps.append(copy_step(emit.kernels, total, total, *places, *axes, shift, to_shift))
+        steps.append(copy_step(emit.kernels, *sides, *axes, start + shift, to_shift))
     return steps
 
 
