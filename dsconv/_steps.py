@@ -38,7 +38,8 @@ def geometry(
         "dh": dilation[0], "dw": dilation[1],
         "top": top, "bottom": bottom, "left": left, "right": right,
         "padded": int(bool(top or bottom or left or right)),
-        "groups": 1, "multiplier": 1, "hidden": 0, "mode": 0, "low": bounds[0], "high": bounds[1],
+        "groups": 1, "multiplier": 1, "hidden": 0, "tile": 0, "mode": 0,
+        "low": bounds[0], "high": bounds[1],
         "mid_low": -math.inf, "mid_high": math.inf, "in_low": -math.inf, "in_high": math.inf,
         "alpha": 0.0, "beta": 0.0, "gamma": 0.0,
     }  # fmt: skip
@@ -48,16 +49,20 @@ def geometry(
 def conv2d(
     kernels: ModuleType, shape: tuple[int, int, int], window: Window, channels: int, groups: int,
     weight: np.ndarray, bias: np.ndarray | None, bounds: Bounds = UNBOUNDED,
-    x: Place = (1, 0), y: Place = (2, 0), residual: Place | None = None,
+    x: Place = (1, 0), y: Place = (2, 0), residual: Place | None = None, tile: int = 0,
 ) -> Any:  # fmt: skip
-    """Standard convolution: pointwise where the kernel is 1x1, depthwise with C groups."""
+    """Standard convolution: pointwise where the kernel is 1x1, depthwise with C groups.
+
+    With a `tile` by Winograd's algorithm, with a weight of that kind.
+    """
     if groups > 1 and groups == shape[2]:
         multiplier = channels // groups
         return depthwise(kernels, shape, window, multiplier, weight, bias, bounds, x, y)
-    fields = geometry(shape, (*window.output, channels), window, bounds, groups=groups)
+    fields = geometry(shape, (*window.output, channels), window, bounds, groups=groups, tile=tile)
     pointwise = window.kernel == (1, 1) and groups == 1 and not fields["padded"]
     weights = {"weight": weight, "bias": pack_bias(bias, channels, groups, kernels.lanes)}
-    return kernels.Step("pointwise" if pointwise else "standard", fields, x, y, residual, weights)
+    op = "winograd" if tile else "pointwise" if pointwise else "standard"
+    return kernels.Step(op, fields, x, y, residual, weights)
 
 
 def depthwise(

@@ -212,11 +212,17 @@ class Graph(LayerMethods):
 
         return from_json(text)
 
-    def compile(self, weights: Mapping[str, Any] | None = None, threads: int | None = None) -> Any:
+    def compile(
+        self,
+        weights: Mapping[str, Any] | None = None,
+        threads: int | None = None,
+        *,
+        winograd: bool = False,
+    ) -> Any:
         """A model that runs: see `dsconv.compiler.compile`."""
         from dsconv.compiler import compile
 
-        return compile(self, weights, threads)
+        return compile(self, weights, threads, winograd=winograd)
 
 
 def run_order(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -1,6 +1,7 @@
 """Weights in the order in which the kernels read them.
 
     pointwise, dense, conv2d     panels of B for the GEMM tile       (src/microkernels/gemm.pxi)
+    winograd                     such panels for each matrix        (src/convolutions/winograd.pxi)
     depthwise                    blocks of channels, tap by tap      (src/microkernels/depthwise.pxi)
 
 The widths depend on the instruction set, so a packed weight belongs to one kernel module.
@@ -21,6 +22,7 @@ from dsconv._geometry import integer
 KINDS = ("conv2d", "depthwise", "pointwise", "dense")
 _RANKS = {
     "conv2d": (4, "(KH, KW, Cin/groups, Cout)"),
+    "winograd": (4, "(side, side, Cin, Cout)"),  # transformed: see dsconv/_winograd.py
     "depthwise": (4, "(KH, KW, C, multiplier)"),
     "pointwise": (2, "(Cin, Cout)"),
     "dense": (2, "(Cin, Cout)"),
@@ -102,6 +104,10 @@ def pack_named(
     elif _runs_as_depthwise(weight.shape, groups):
         channels = (groups, weight.shape[3] // groups)
         pack_depthwise(weight.reshape(*weight.shape[:2], *channels), data, _dispatch.kernels)
+    elif kind == "winograd":
+        matrices = weight.reshape(-1, *weight.shape[2:])
+        for matrix, part in zip(matrices, data.reshape(len(matrices), -1), strict=True):
+            pack_panels(matrix, 1, part, _dispatch.kernels)
     else:
         pack_panels(weight.reshape(-1, weight.shape[-1]), groups, data, _dispatch.kernels)
     data.flags.writeable = False
@@ -117,15 +123,17 @@ def unpack(packed: PackedWeight) -> np.ndarray:
         blocks = packed.data.reshape(-1, taps, kernels.block).transpose(1, 0, 2)
         channels = int(np.prod(packed.shape[2:]))
         return blocks.reshape(taps, -1)[:, :channels].reshape(packed.shape)
+    winograd = packed.kind == "winograd"
+    matrices = math.prod(packed.shape[:2]) if winograd else packed.groups
+    depth = math.prod(packed.shape[2:-1] if winograd else packed.shape[:-1])
     columns //= packed.groups
     whole = columns // kernels.block * kernels.block
-    depth = int(np.prod(packed.shape[:-1]))
-    groups = []
-    for data in packed.data.reshape(packed.groups, -1):
+    parts = []
+    for data in packed.data.reshape(matrices, -1):
         panels = data[: depth * whole].reshape(-1, depth, kernels.block).transpose(1, 0, 2)
         rest = data[depth * whole :].reshape(depth, -1)[:, : columns - whole]
-        groups.append(np.hstack([panels.reshape(depth, whole), rest]))
-    return np.hstack(groups).reshape(packed.shape)
+        parts.append(np.hstack([panels.reshape(depth, whole), rest]))
+    return (np.stack(parts) if winograd else np.hstack(parts)).reshape(packed.shape)
 
 
 def float32(array: Any, name: str) -> np.ndarray:

@@ -4,7 +4,7 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
 from cython.parallel cimport parallel, threadid
-from libc.math cimport expf, powf, sqrtf
+from libc.math cimport INFINITY, expf, powf, sqrtf
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -33,6 +33,7 @@ include "elementwise/resize.pxi"
 include "convolutions/panels.pxi"
 include "convolutions/pointwise.pxi"
 include "convolutions/standard.pxi"
+include "convolutions/winograd.pxi"
 include "convolutions/depthwise.pxi"
 include "convolutions/separable.pxi"
 include "convolutions/inverted_residual.pxi"
@@ -42,6 +43,7 @@ include "peak.pxi"
 OPS = {
     "pointwise": OP_POINTWISE,
     "standard": OP_STANDARD,
+    "winograd": OP_WINOGRAD,
     "depthwise": OP_DEPTHWISE,
     "separable": OP_SEPARABLE,
     "inverted_residual": OP_INVERTED,

@@ -138,6 +138,8 @@ cdef Py_ssize_t strip_scratch(const StepData* s, Py_ssize_t rows) noexcept nogil
     if s.op == OP_STANDARD:
         return round_up(2 * (g.kh * g.kw + pixels), 16) + (
             window_rows(g, most) * padded_width(g) * g.c if g.padded else 0)
+    if s.op == OP_WINOGRAD:
+        return winograd_scratch(g, most)
     if s.op == OP_DEPTHWISE:
         return depthwise_scratch(g)
     if s.op == OP_SEPARABLE:
@@ -154,6 +156,8 @@ cdef void run_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcep
         pointwise_strip(s, index, scratch)
     elif s.op == OP_STANDARD:
         standard_strip(s, index, scratch)
+    elif s.op == OP_WINOGRAD:
+        winograd_strip(s, index, scratch)
     elif s.op == OP_DEPTHWISE:
         depthwise_strip(s, index, scratch)
     elif s.op == OP_SEPARABLE:

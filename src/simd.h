@@ -71,6 +71,7 @@ static inline vec vec_fill(float a) { return a - (vec){0}; }
 static inline vec vec_fma(vec a, vec b, vec c) { return a * b + c; }
 static inline vec vec_fma_scalar(float a, vec b, vec c) { return a * b + c; }
 static inline vec vec_add(vec a, vec b) { return a + b; }
+static inline vec vec_sub(vec a, vec b) { return a - b; }
 static inline vec vec_mul(vec a, vec b) { return a * b; }
 static inline vec vec_div(vec a, vec b) { return a / b; }
 static inline vec vec_select(vec_mask m, vec a, vec b) {
@@ -108,6 +109,7 @@ static inline vec vec_fill(float a) { VEC_EACH(a); }
 static inline vec vec_fma(vec a, vec b, vec c) { VEC_EACH(a.lane[i] * b.lane[i] + c.lane[i]); }
 static inline vec vec_fma_scalar(float a, vec b, vec c) { VEC_EACH(a * b.lane[i] + c.lane[i]); }
 static inline vec vec_add(vec a, vec b) { VEC_EACH(a.lane[i] + b.lane[i]); }
+static inline vec vec_sub(vec a, vec b) { VEC_EACH(a.lane[i] - b.lane[i]); }
 static inline vec vec_mul(vec a, vec b) { VEC_EACH(a.lane[i] * b.lane[i]); }
 static inline vec vec_div(vec a, vec b) { VEC_EACH(a.lane[i] / b.lane[i]); }
 static inline vec vec_max_nan(vec a, vec b) { VEC_EACH(b.lane[i] < a.lane[i] || a.lane[i] != a.lane[i] ? a.lane[i] : b.lane[i]); }

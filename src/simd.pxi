@@ -24,6 +24,7 @@ cdef extern from "simd.h" nogil:
     vec vec_fma_scalar(float a, vec b, vec c)
     float float_fma(float a, float b, float c)
     vec vec_add(vec a, vec b)
+    vec vec_sub(vec a, vec b)
     vec vec_mul(vec a, vec b)
     vec vec_div(vec a, vec b)
     vec vec_max_nan(vec a, vec b)

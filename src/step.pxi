@@ -11,6 +11,7 @@
 cdef enum Op:
     OP_POINTWISE
     OP_STANDARD
+    OP_WINOGRAD
     OP_DEPTHWISE
     OP_SEPARABLE
     OP_INVERTED
@@ -40,6 +41,7 @@ cdef struct Geometry:
     Py_ssize_t padded                             # 1 if any tap may fall outside of the map
     Py_ssize_t groups, multiplier
     Py_ssize_t hidden                             # inverted residual: channels between
+    Py_ssize_t tile                               # Winograd: output pixels of a tile, each way
     int mode                      # which activation, average or resize; size of a local response
     float low, high                               # clamp of the result
     float mid_low, mid_high                       # clamp behind the depthwise stage
@@ -99,6 +101,10 @@ cdef void divide(StepData* s, int threads) noexcept nogil:
     elif s.op == OP_STANDARD:
         floats_per_row = g.sh * padded_width(g) * g.c
         panels = g.groups * ceil_div(g.oc // g.groups, BLOCK)
+    elif s.op == OP_WINOGRAD:
+        maps = min(1, g.n)
+        winograd_shape(g, &rows, &floats_per_row)
+        panels = ceil_div(g.oc, BLOCK)
     elif s.op == OP_DEPTHWISE:
         floats_per_row = g.sh * g.w * g.c
     elif s.op == OP_SEPARABLE:
@@ -127,10 +133,16 @@ cdef void divide(StepData* s, int threads) noexcept nogil:
         maps = 1
         rows = g.n * g.h * g.w
         floats_per_row = 4 * g.c
-    s.row_blocks = blocks_of_rows(rows, floats_per_row, maps, threads)
     s.panel_blocks = 1
-    if maps > 0 and maps * s.row_blocks < threads:
-        s.panel_blocks = min(panels, ceil_div(threads, maps * s.row_blocks))
+    if s.op == OP_WINOGRAD:
+        # Few strips share the panels: transforming the input again costs less than a smaller strip.
+        s.row_blocks = blocks_of_rows(rows, floats_per_row, maps, 1)
+        if s.row_blocks < 4 * threads:
+            s.panel_blocks = min(panels, threads)
+    else:
+        s.row_blocks = blocks_of_rows(rows, floats_per_row, maps, threads)
+        if maps > 0 and maps * s.row_blocks < threads:
+            s.panel_blocks = min(panels, ceil_div(threads, maps * s.row_blocks))
     s.strips = maps * s.row_blocks * s.panel_blocks
     s.scratch = strip_scratch(s, rows)
 

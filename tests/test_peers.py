@@ -342,7 +342,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--engines", "abacus"], "unknown name 'abacus', known are dsconv, litert"),
+        (["--engines", "abacus"], "unknown name 'abacus', known are dsconv, dsconv_winograd"),
         (["--networks", "v1,v9"], "unknown name 'v9', known are v1, v2"),
         (["--rounds", "0"], "must be a whole number from 1 on, got '0'"),
         (["--threads", "1,9999"], "at most"),

@@ -58,6 +58,8 @@ def measure(results: Results, files: Files, progress: Callable[[str], object]) -
     """Fill `results.cold`, `results.empty` and `results.numpy`; `files` are those of V1."""
     rows = {}
     for name in results.engines:
+        if name != OURS and name.startswith(OURS):  # the same program with another option
+            continue
         rows[name] = row = Cold(name)
         results.cold.append(row)
         row.size, row.size_with_needs = sizes.installed(engine(name).DISTRIBUTION)

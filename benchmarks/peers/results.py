@@ -83,7 +83,7 @@ class Comparison:
 
     def best_peer(self, statistic: str) -> float | None:
         """The least `minimum` or `median` of the other engines; None where there is none."""
-        times = [getattr(t, statistic) for t in self.timed if t.engine != OURS]
+        times = [getattr(t, statistic) for t in self.timed if not t.engine.startswith(OURS)]
         return min(times, default=None)
 
     def ratio(self, timing: Timing, statistic: str) -> float | None:

@@ -52,10 +52,11 @@ class Record(NamedTuple):
 class Lowered:
     """A graph ready to run on one instruction set."""
 
-    def __init__(self, graph: Graph, kernels: ModuleType) -> None:
+    def __init__(self, graph: Graph, kernels: ModuleType, winograd: bool) -> None:
         self.graph, self.kernels = graph, kernels  # the graph is optimised
+        self.winograd = winograd  # where it pays
         self.layout = Layout(graph)
-        self.block = Block(_weight_floats(graph))  # memory of the packed weights
+        self.block = Block(_weight_floats(graph, winograd))  # memory of the packed weights
         self.steps: list[Any] = []
         self.records: list[Record] = []
         self.packed: dict[str, tuple[PackedWeight, np.ndarray | None]] = {}
@@ -63,9 +64,9 @@ class Lowered:
         self.plain: dict[str, np.ndarray] = {}  # learned scales
 
 
-def lower(graph: Graph, weights: Weights) -> Lowered:
+def lower(graph: Graph, weights: Weights, winograd: bool = False) -> Lowered:
     """Plan memory, pack weights layer by layer and emit the steps."""
-    lowered = Lowered(graph, _dispatch.kernels)
+    lowered = Lowered(graph, _dispatch.kernels, winograd)
     for node in graph.nodes.values():
         if isinstance(node.layer, (layers.Input, *VIEWS)):
             continue
@@ -85,17 +86,32 @@ def lower(graph: Graph, weights: Weights) -> Lowered:
     return lowered
 
 
-def _weight_floats(graph: Graph) -> int:
+def _weight_floats(graph: Graph, winograd: bool) -> int:
     """Room for all packed weights of a graph, each from a cache line on."""
     total = 0
     for node in graph.nodes.values():
         if isinstance(node.layer, Fused):
             chain = node.layer.shapes(graph.input_shapes(node.name))
+            tile = _winograd_tile(node.layer, chain[0]) if winograd else 0
             for stage, shape in zip(node.layer.stages, chain, strict=False):
                 weight = stage.layer.parameters([shape])["weight"]
+                if tile:
+                    weight = (tile + 2, tile + 2, *weight[2:])
                 groups = getattr(stage.layer, "groups", 1)
                 total += round_up(packed_floats(weight, _kind(stage), groups), 16)
     return total
+
+
+def _winograd_tile(layer: layers.Layer, shape: Shape) -> int:
+    """The tile of a layer for which Winograd's algorithm pays, or 0."""
+    if not (isinstance(layer, Fused) and len(layer.stages) == 1):
+        return 0
+    conv = layer.last.layer
+    if not isinstance(conv, layers.Conv2D):
+        return 0
+    from dsconv._winograd import best_tile
+
+    return best_tile(conv.window([shape]), shape[2], conv.filters, conv.groups)
 
 
 def _kind(stage: Stage) -> str:
@@ -116,14 +132,19 @@ class Emitter:
         self.outputs = [layout.place(tensor) for tensor in graph.tensors(node.name)]
         self.output_shapes = [graph.shape(tensor) for tensor in graph.tensors(node.name)]
         self._lowered, self._weights = lowered, weights
+        self.tile = _winograd_tile(node.layer, self.shapes[0]) if lowered.winograd else 0
 
     def stage(self, stage: Stage) -> tuple[Any, np.ndarray | None]:
         """Packed weight and bias of a stage; the raw array is dropped."""
         weight, bias = self._weights.stage(stage)
-        groups = getattr(stage.layer, "groups", 1)
-        packed = pack_named(
-            weight, f"{stage.name}/weight", _kind(stage), groups, self._lowered.block
-        )
+        groups, kind = getattr(stage.layer, "groups", 1), _kind(stage)
+        if self.tile:
+            kind = "winograd"
+            if weight.shape[:2] == (3, 3):  # a stored copy is transformed already
+                from dsconv._winograd import transform
+
+                weight = transform(weight, self.tile)
+        packed = pack_named(weight, f"{stage.name}/weight", kind, groups, self._lowered.block)
         self._lowered.packed[stage.name] = packed, None if bias is None else bias.copy()
         return packed.data, bias
 
@@ -184,7 +205,17 @@ def _fused(emit: Emitter) -> list[Any]:
         channels = chain[-1][-1]
         return [
             _steps.conv2d(
-                emit.kernels, shape, place, channels, groups, *data, bounds, x, y, residual
+                emit.kernels,
+                shape,
+                place,
+                channels,
+                groups,
+                *data,
+                bounds,
+                x,
+                y,
+                residual,
+                emit.tile,
             )
         ]
     depthwise = layer.stages[-2].layer

@@ -186,6 +186,7 @@ class Model:
             "norms": self._lowered.norms,
             "plain": self._lowered.plain,
             "threads": self.threads,
+            "winograd": self._lowered.winograd,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -194,7 +195,8 @@ class Model:
     @staticmethod
     def _restored(state: dict[str, Any]) -> Lowered:
         """Pack the weights of a pickled model for the instruction set in use."""
-        return lower(state["graph"], _Stored(state["stages"], state["norms"], state["plain"]))
+        stored = _Stored(state["stages"], state["norms"], state["plain"])
+        return lower(state["graph"], stored, state["winograd"])
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, inputs={self.inputs}, outputs={self.outputs})"

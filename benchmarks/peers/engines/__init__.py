@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-NAMES = ("dsconv", "litert", "onnxruntime", "openvino", "ncnn", "torch")
+NAMES = ("dsconv", "dsconv_winograd", "litert", "onnxruntime", "openvino", "ncnn", "torch")
 
 
 def engine(name: str) -> Any:

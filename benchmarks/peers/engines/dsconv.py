@@ -20,10 +20,12 @@ def write(graph: Any, weights: Mapping[str, Any], batch: int, stem: Path) -> Pat
     return path
 
 
-def load(path: Path, threads: int, x: np.ndarray) -> Callable[[], np.ndarray]:
+def load(
+    path: Path, threads: int, x: np.ndarray, *, winograd: bool = False
+) -> Callable[[], np.ndarray]:
     from dsconv.graph import Graph
 
     graph = Graph.from_json(path.with_suffix(".json").read_text(encoding="utf-8"))
     with np.load(path) as weights:
-        model = graph.compile(dict(weights), threads)
+        model = graph.compile(dict(weights), threads, winograd=winograd)
     return lambda: model(x)
