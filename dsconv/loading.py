@@ -75,6 +75,8 @@ def load(
         return load_onnx(path, threads)
     if classes is not None:
         classes = integer(classes, "classes")
+    if resolution is not None:
+        resolution = integer(resolution, "resolution")
     names = None if labels is None else _labels(labels)
     with open_weights(path) as file:
         found = recognise(file, resolution)
@@ -96,13 +98,13 @@ def _find(path_or_name: str | os.PathLike[str]) -> str:
     path = os.fspath(path_or_name)
     if not isinstance(path, str):
         raise TypeError(f"path_or_name must be a path or a name, got {path_or_name!r}")
-    if os.path.exists(path) or os.path.basename(path) != path:
+    if os.path.exists(path) and not os.path.isdir(path) or os.path.basename(path) != path:
         return path
     from dsconv import pretrained
 
     if path in pretrained.names():
         return pretrained.path_of(path)
-    if os.path.splitext(path)[1]:
+    if os.path.splitext(path)[1] or os.path.isdir(path):
         return path
     known = ", ".join(pretrained.names())
     raise FileNotFoundError(f"{path}: no such file, and no name of published weights ({known})")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,8 @@ def save(
     ------
     ValueError
         For another suffix; for a model whose weights are no longer at hand: its file is gone or
-        has changed, or the model comes out of a pickle.
+        has changed, or the model comes out of a pickle; for a name by which the new file would be
+        taken for another network than the old one ("tf_" in front tells some of timm's).
     TypeError
         For anything but a model, a graph or a mapping, and arrays of other dtypes than numbers.
     ImportError
@@ -107,9 +109,25 @@ def _copy(path: str, suffix: str, file: WeightFile, model: Model) -> None:
     arrays = file.read_all()
     arrays.pop(GRAPH, None)
     if graph is None:
+        _check_name(path, file)
         _write_arrays(path, arrays, getattr(file, "metadata", None))
     else:
         write_own(path, graph, arrays)
+
+
+def _check_name(path: str, file: WeightFile) -> None:
+    """Some families are told by the name of the file as well: the new one must say the same."""
+    from dsconv.weights.families import recognise
+
+    renamed = copy(file)
+    renamed.path = path
+    old, new = recognise(file), recognise(renamed)
+    if (old.preprocessing, old.graph.to_json()) != (new.preprocessing, new.graph.to_json()):
+        raise ValueError(
+            f"{path}: would be taken for another network than {os.path.basename(file.path)!r}, "
+            "whose name tells padding, epsilon or preparation of pictures: keep that name, with "
+            "another suffix"
+        )
 
 
 def _write_arrays(

@@ -159,6 +159,13 @@ class TestNames:
         Path("mobilenet_v2").write_bytes(npz(Saved("mobilenet_v1").arrays))
         assert load("mobilenet_v2", resolution=32).family == "MobileNetV1 of TF-slim"
 
+    def test_a_folder_does_not(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("DSCONV_HOME", str(tmp_path / "cache"))
+        Path("mobilenet_v1").mkdir()
+        with pytest.raises(FileNotFoundError, match="google_slim.npz is not in the folder .*cache"):
+            load("mobilenet_v1")
+
     @pytest.mark.parametrize("name", ["mobilenet_v9", "no/such/file", "nothing.npz", "x.onnx"])
     def test_neither_file_nor_name(self, tmp_path: Path, monkeypatch: Any, name: str) -> None:
         if name.endswith(".onnx"):

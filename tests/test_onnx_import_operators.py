@@ -144,6 +144,14 @@ def test_limits_by_constants(tmp_path: Path) -> None:
     assert [(layer.low, layer.high) for layer in layers] == [(-0.5, np.inf), (-np.inf, 0.25)]
 
 
+@pytest.mark.parametrize(("operator", "constant"), [("Div", 0.0), ("Div", 1e-40), ("Mul", np.inf)])
+def test_an_infinite_factor_is_refused(tmp_path: Path, operator: str, constant: float) -> None:
+    """Batch norms, which carry out scalings, would make NaN of it where ONNX has infinity."""
+    content = model([node(operator, "x c", "y")], {"x": ["N", 2]}, "y", {"c": np.float32(constant)})
+    with pytest.raises(ValueError, match=f"{operator} node 'y': scaling by infinity"):
+        load_onnx(saved(content, tmp_path))
+
+
 def test_softmax_over_all_axes_before_opset_13(tmp_path: Path) -> None:
     x = normal(2, 3, 4, 5)
     for opset, axis in ((11, 1), (11, 2), (13, 1), (13, 2)):

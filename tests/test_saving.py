@@ -70,6 +70,21 @@ def test_the_formats_do_not_matter_for_a_family(tmp_path: Path, write: Any, suff
         assert_bits(again(x), model(x))
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_name_that_tells_the_family_must_stay(tmp_path: Path, suffix: str) -> None:
+    """Nothing but the name tells which crop belongs to torchvision's second weights."""
+    saved = Saved("mobilenet_v2")
+    path = tmp_path / "mobilenet_v2-7ebf99e0.pth"
+    path.write_bytes(saved.write(saved.arrays))
+    model = load(path, resolution=32)
+    with pytest.raises(ValueError, match="other.* would be taken for another network"):
+        save(model, tmp_path / f"other.{suffix}")
+    assert list(tmp_path.iterdir()) == [path]
+    save(model, path.with_suffix(f".{suffix}"))
+    again = load(path.with_suffix(f".{suffix}"), resolution=32)
+    assert again.preprocessing == model.preprocessing
+
+
 def test_metadata_of_a_safetensors_file_stay(tmp_path: Path) -> None:
     saved = Saved("mobilenet_v2")
     write_safetensors(tmp_path / "a.safetensors", saved.arrays, {"format": "pt"})

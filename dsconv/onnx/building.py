@@ -152,6 +152,8 @@ class Builder:
     ) -> Tensor:
         """x * scale + shift, with arrays that broadcast to the shape of x: a batch norm."""
         scale, shift = np.asarray(scale, np.float32), np.asarray(shift, np.float32)
+        if np.isinf(scale).any():
+            raise ValueError("scaling by infinity, or division by 0, is not supported")
         rank = len(x.shape)
         both = np.broadcast_shapes(scale.shape, shift.shape, (1,) * rank)
         x = self.broadcast(x, np.broadcast_shapes(x.shape, both))

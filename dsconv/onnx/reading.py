@@ -205,7 +205,10 @@ def tensor_constant(tensor: Any, what: str) -> Constant:
     if len(shape) > MAX_DIMENSIONS or any(size < 0 for size in shape):
         raise ValueError(f"{what} has the shape {shape[:MAX_DIMENSIONS]}")
     if tensor.data_location or tensor.external_data:
-        raise ValueError(f"{what} lies in another file; only files that hold all are supported")
+        raise ValueError(
+            f"{what} lies in another file; only files that hold all are supported: export with "
+            "external_data=False, or load and save it with the package onnx"
+        )
     if tensor.HasField("segment"):
         raise ValueError(f"{what} is a segment of a tensor, which is not supported")
     dtype = np.dtype(_DTYPES.get(tensor.data_type, "V"))

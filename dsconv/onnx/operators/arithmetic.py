@@ -51,7 +51,7 @@ def div(call: Call) -> Tensor:
         raise ValueError("only division by a constant is supported")
     x, constant = _operands(call)
     assert constant is not None
-    with np.errstate(all="ignore"):  # x / 0 is x * inf
+    with np.errstate(all="ignore"):  # 1 / 0 is refused there
         return call.build.scale_shift(x, 1 / constant.astype(np.float64), 0.0)
 
 

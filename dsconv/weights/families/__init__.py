@@ -98,14 +98,17 @@ def recognise(file: WeightFile, resolution: int | None = None) -> Checkpoint:
         If no known network has these arrays; names the nearest family and the arrays that are
         missing or left over, or an array that has not as many values as the network needs. If the
         file carries a graph of another resolution.
+    TypeError
+        If an array is not float32; names it.
     """
     if GRAPH in file.names() or GRAPH in getattr(file, "metadata", {}):
         return _own(file, resolution)
     module = _nearest(file.names())
     if module is None:
-        some = ", ".join(map(shorten, sorted(file.names())[:3]))
+        some = ", ".join([*map(shorten, sorted(file.names())[:3]), "..."])
         raise ValueError(
-            f"{file.path}: no known network has these arrays ({some}, ...); known are {KNOWN}"
+            f"{file.path}: no known network has these arrays "
+            f"({some if file.names() else 'there are none'}); known are {KNOWN}"
         )
     family = importlib.import_module(f"dsconv.weights.families.{module}")
     arrays = Arrays(file, family.plain_names(file.names()))
@@ -115,7 +118,7 @@ def recognise(file: WeightFile, resolution: int | None = None) -> Checkpoint:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{file.path}: {error}") from None
     graph, sources = network.graph, _sources(arrays, network)
-    _check_sizes(file, graph, sources, network.family)
+    _check_arrays(file, graph, sources, network.family)
     classes = graph.shape("logits")[0] if "logits" in graph.nodes else None
     weights = FileWeights(file, sources)
     return Checkpoint(graph, weights, network.family, network.preprocessing, classes)
@@ -135,20 +138,25 @@ def _own(file: WeightFile, resolution: int | None) -> Checkpoint:
     family = f"{graph.name}, saved with its graph"
     own_names = [name for name in file.names() if name != GRAPH]
     sources: dict[str, tuple[str, Transform]] = {name: (name, same) for name in own_names}
-    _check_sizes(file, graph, sources, family)
+    _check_arrays(file, graph, sources, family)
     outputs = [graph.shape(name) for name in graph.outputs]
     classes = outputs[0][0] if len(outputs) == len(outputs[0]) == 1 else None
     return Checkpoint(graph, FileWeights(file, sources), family, None, classes)
 
 
-def _check_sizes(
+def _check_arrays(
     file: WeightFile, graph: Graph, sources: Mapping[str, tuple[str, Transform]], family: str
 ) -> None:
-    """As many values in the file as the graph has weights, before memory is asked for them."""
+    """Float32, and as many values as the graph has weights, before memory is asked for them."""
     for name, shape in graph.parameters().items():
         if name in sources:  # else it is named as missing when the graph is compiled
             array = sources[name][0]
             found = file.shape(array)
+            if (dtype := file.dtype(array)) != np.float32:
+                raise TypeError(
+                    f"{file.path}: taken for {family}: array {shorten(array)} is {dtype.name}; "
+                    "weights must be float32 (or bfloat16): convert the file"
+                )
             if math.prod(found) != math.prod(shape):
                 raise ValueError(
                     f"{file.path}: taken for {family}: array {shorten(array)} has the shape "
