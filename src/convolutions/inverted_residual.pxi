@@ -8,7 +8,8 @@
 #
 # One panel of the expansion is one block of the depthwise, so the GEMM tile writes straight into
 # the window that the depthwise tile reads. Like that of the depthwise convolution it is a ring of
-# the rows under one output row, for BLOCK channels; it stays in the L1 cache (block 2 of V2, AVX2: 808 -> 760 us).
+# the rows under one output row, for BLOCK channels; it stays in the L1 cache (block 2 of V2, AVX2:
+# 808 -> 760 us).
 #
 #     ring of (KH - 1) * dh + 1 rows:   | 0 | W pixels x BLOCK | 0 |      zero row: | 0 ... 0 |
 #     middle, (pixels of the strip, hidden): the A of the projection
