@@ -154,7 +154,7 @@ cdef inline bint inverted_in_phases(const Geometry* g, int threads) noexcept nog
     share a map of 7 x 7 (block 15 of V2 on two threads: 230 -> 180 us). On larger maps that is little,
     and the channels in between would leave the caches (28 x 28 x 192: 128 -> 150 us).
     """
-    return g.n < threads and g.oh * g.ow * g.hidden <= STRIP_FLOATS
+    return 0 < g.n < threads and g.oh * g.ow * g.hidden <= STRIP_FLOATS
 
 
 cdef inline const float* weights_after(const StepData* s, Py_ssize_t index) noexcept nogil:
