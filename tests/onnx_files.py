@@ -10,7 +10,21 @@ import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from dsconv.onnx.loading import read_onnx
+
 Sizes = Sequence[int | str]
+
+_random = np.random.default_rng(3)
+
+
+def normal(*shape: int) -> np.ndarray:
+    """Normal numbers, other ones at every call."""
+    return _random.normal(size=shape).astype(np.float32)
+
+
+def kinds(path: str) -> list[str]:
+    """The layer kinds of the graph that a file becomes."""
+    return [n.layer.kind for n in read_onnx(path).graph.nodes.values()]
 
 
 def node(operator: str, inputs: str, outputs: str, **attributes: Any) -> Any:

@@ -12,22 +12,11 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 
-from onnx_files import model, node, saved  # noqa: E402
+from onnx_files import kinds, model, node, normal, saved  # noqa: E402
 from tolerance import assert_close  # noqa: E402
 
 from dsconv.interpreter.bounds import gamma  # noqa: E402
 from dsconv.onnx.loading import OnnxModel, load_onnx, read_onnx  # noqa: E402
-
-random = np.random.default_rng(3)
-
-
-def normal(*shape: int) -> np.ndarray:
-    return random.normal(size=shape).astype(np.float32)
-
-
-def kinds(path: str) -> list[str]:
-    return [n.layer.kind for n in read_onnx(path).graph.nodes.values()]
-
 
 # Calls
 

@@ -13,23 +13,13 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 from exported import slack  # noqa: E402
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
-from onnx_files import model, node, saved  # noqa: E402
+from onnx_files import kinds, model, node, normal, saved  # noqa: E402
 from onnx_random_models import onnxruntime  # noqa: E402
 from tolerance import assert_close  # noqa: E402
 
 from dsconv.interpreter.bounds import gamma  # noqa: E402
 from dsconv.layers import Clip, Conv2D, DepthwiseConv2D, L2Normalize, Resize  # noqa: E402
 from dsconv.onnx.loading import load_onnx, read_onnx  # noqa: E402
-
-random = np.random.default_rng(3)
-
-
-def normal(*shape: int) -> np.ndarray:
-    return random.normal(size=shape).astype(np.float32)
-
-
-def kinds(path: str) -> list[str]:
-    return [n.layer.kind for n in read_onnx(path).graph.nodes.values()]
 
 
 def test_depthwise_and_grouped(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@
 #    v |         |         |     |           | ...                   |  segments in order
 #      +---------+---------+-----+           +-----------------------+
 #
-# The tile (GEMM_ROWS x 2 vecs; one vec wide, GEMM_ROWS_NARROW) stays in registers while k runs; `rows` and `vecs` are literals in
-# every call of `gemm_body`, so the compiler unrolls the loops over them. `gemm_tiles` stays a function
-# of its own: inlined into its callers, it would share their registers and spill. It runs over all
-# tiles of one height: where k is short, a call for each tile would cost as much as the tile. Not
-# here: blocking over k (one chain of fused multiply-adds per output element, k ascending, keeps
-# results the same bit for bit whatever the tile), threads, borders.
+# The tile, GEMM_ROWS x 2 vecs or GEMM_ROWS_NARROW x 1, stays in registers while k runs; `rows` and
+# `vecs` are literals in every call of `gemm_body`, so the compiler unrolls the loops over them.
+# `gemm_tiles` stays a function of its own: inlined into its callers, it would share their registers
+# and spill. It runs over all tiles of one height: where k is short, a call for each tile would cost
+# as much as the tile. Not here: blocking over k (one chain of fused multiply-adds per output element,
+# k ascending, keeps results the same bit for bit whatever the tile), threads, borders.
 
 cdef struct Panel:
     const float* const* pixel     # (pixels,) where each output pixel's inputs begin
