@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import MISSING, fields
 from typing import Any
 
 from dsconv.graph import Graph, run_order
@@ -86,11 +85,11 @@ def from_json(text: str) -> Graph:
 def _layer(kind: Any, attributes: Any) -> Layer:
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}, known are {', '.join(sorted(KINDS))}")
-    layer_fields = fields(KINDS[kind])  # type: ignore[arg-type]
-    optional = tuple(field.name for field in layer_fields if field.default is not MISSING)
-    required = tuple(field.name for field in layer_fields if field.default is MISSING)
+    cls = KINDS[kind]
+    optional = tuple(name for name in cls.__match_args__ if hasattr(cls, name))
+    required = tuple(name for name in cls.__match_args__ if not hasattr(cls, name))
     _check_keys(attributes, required, f"the attributes of a {kind}", optional)
-    return KINDS[kind](**{key: _decode(value) for key, value in attributes.items()})
+    return cls(**{key: _decode(value) for key, value in attributes.items()})
 
 
 def _check_keys(

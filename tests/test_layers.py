@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
@@ -258,7 +257,7 @@ def test_attributes_take_one_form() -> None:
 
 @pytest.mark.parametrize("layer", [case[0] for case in SHAPES], ids=repr)
 def test_layers_are_equal_by_value(layer: Layer) -> None:
-    assert dataclasses.replace(layer) == layer  # type: ignore[type-var]
+    assert layer.replaced() == layer
     assert all(layer != other for other, _, _ in SHAPES if type(other) is not type(layer))
 
 
@@ -310,7 +309,7 @@ def test_one_layer_of_the_mobilenet_paper() -> None:
 def test_a_fused_clip_costs_nothing() -> None:
     for layer in (Conv2D(8, 3), DepthwiseConv2D(), Dense(8)):
         shapes = [(12,)] if isinstance(layer, Dense) else [MAP]
-        fused = dataclasses.replace(layer, clip=(0.0, 6.0))
+        fused = layer.replaced(clip=(0.0, 6.0))
         assert fused.mult_adds(shapes) == layer.mult_adds(shapes)
         assert fused.parameters(shapes) == layer.parameters(shapes)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -64,10 +63,10 @@ def with_rounded_numbers(graph: Graph) -> Graph:
     for node in graph.nodes.values():
         layer = node.layer
         if isinstance(layer, BatchNorm):
-            layer = dataclasses.replace(layer, epsilon=float(np.float32(layer.epsilon)))
+            layer = layer.replaced(epsilon=float(np.float32(layer.epsilon)))
         if isinstance(layer, LocalResponseNorm):  # a file holds alpha * size
             alpha = float(np.float32(layer.alpha * layer.size)) / layer.size
-            layer = dataclasses.replace(layer, alpha=alpha, beta=float(np.float32(layer.beta)))
+            layer = layer.replaced(alpha=alpha, beta=float(np.float32(layer.beta)))
         new.add(layer, *node.inputs, name=node.name)
     new.output(*graph.outputs)
     return new

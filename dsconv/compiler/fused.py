@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Shape
@@ -69,7 +68,7 @@ class Fused(Layer):
 
     def with_clip(self, clip: tuple[float, float] | None) -> Fused:
         """A copy that clips its result."""
-        last = self.last._replace(layer=replace(self.last.layer, clip=clip))
+        last = self.last._replace(layer=self.last.layer.replaced(clip=clip))
         return Fused((*self.stages[:-1], last), self.residual)
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 ALIGNMENT = 16  # floats: a cache line
 
 
-@dataclass
 class Buffer:
     """Memory of one or more tensors, from the step that first writes it to its last reader."""
 
-    size: int  # floats for each image
-    first: int  # index of the step that writes it
-    last: int  # index of the last step that reads it
-    offset: int = 0  # in floats for each image, set by `plan`
+    __slots__ = ("first", "last", "offset", "size")
+
+    def __init__(self, size: int, first: int, last: int) -> None:
+        self.size = size  # floats for each image
+        self.first = first  # index of the step that writes it
+        self.last = last  # index of the last step that reads it
+        self.offset = 0  # in floats for each image, set by `plan`
 
 
 def plan(buffers: list[Buffer]) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from dsconv.compiler.fused import Fused, is_pointwise, wrap
 from dsconv.graph import Graph, Node
@@ -65,7 +64,7 @@ def fuse_clip(producer: Node, node: Node, index: int) -> Merged | None:
     if isinstance(layer, Fused) and layer.last.layer.clip is None:
         return layer.with_clip((clip.low, clip.high)), producer.inputs
     if isinstance(layer, Add) and layer.clip is None:
-        return replace(layer, clip=(clip.low, clip.high)), producer.inputs
+        return layer.replaced(clip=(clip.low, clip.high)), producer.inputs
     return None
 
 

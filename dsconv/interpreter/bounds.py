@@ -35,7 +35,6 @@ well below n (n + 1) u**2 / 2, by which gamma(n) exceeds (1 + u)**n - 1.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -110,7 +109,7 @@ def _convolution(layer: Any, weights: Weights, y: Array, x: Tensor) -> Array | S
     weight = np.abs(weights["weight"])
     depthwise = isinstance(layer, layers.DepthwiseConv2D)
     terms = math.prod(weight.shape[:2] if depthwise else weight.shape[:-1])
-    plain = dataclasses.replace(layer, clip=None)
+    plain = layer.replaced(clip=None)
     (carried,) = evaluate(plain, {"weight": weight}, x.error)
     (magnitude,) = evaluate(plain, {"weight": weight}, x.largest)
     total = Sum(carried, magnitude + np.abs(weights.get("bias", 0.0)), terms + 1)
