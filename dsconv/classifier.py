@@ -163,19 +163,13 @@ class Classifier(Model):
             f"outputs={self.outputs})"
         )
 
-    def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {
+    def details(self) -> dict[str, Any]:
+        return {
             "family": self.family,
             "preprocessing": self.preprocessing,
             "classes": self.classes,
             "labels": self.labels,
         }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(  # type: ignore[misc]
-            state["name"], self._restored(state), state["threads"],
-            state["family"], state["preprocessing"], state["classes"], state["labels"],
-        )  # fmt: skip
 
 
 def takes_pictures(graph: Graph) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,13 @@ _RANKS = {
     "pointwise": (2, "(Cin, Cout)"),
     "dense": (2, "(Cin, Cout)"),
 }
+
+
+class Widths(NamedTuple):
+    """What packing depends on; kernel modules have the same attributes."""
+
+    lanes: int  # floats of a vec
+    block: int  # columns of a panel, channels of a depthwise block
 
 
 class PackedWeight:
@@ -114,26 +121,26 @@ def pack_named(
     return PackedWeight(kind, weight.shape, groups, _dispatch.isa, data)
 
 
-def unpack(packed: PackedWeight) -> np.ndarray:
-    """The array that was packed, in its shape and order."""
-    kernels = _dispatch.kernel_module(packed.isa)
-    columns = packed.shape[-1]
-    if packed.kind == "depthwise" or _runs_as_depthwise(packed.shape, packed.groups):
-        taps = packed.shape[0] * packed.shape[1]
-        blocks = packed.data.reshape(-1, taps, kernels.block).transpose(1, 0, 2)
-        channels = int(np.prod(packed.shape[2:]))
-        return blocks.reshape(taps, -1)[:, :channels].reshape(packed.shape)
-    winograd = packed.kind == "winograd"
-    matrices = math.prod(packed.shape[:2]) if winograd else packed.groups
-    depth = math.prod(packed.shape[2:-1] if winograd else packed.shape[:-1])
-    columns //= packed.groups
-    whole = columns // kernels.block * kernels.block
+def unpack(
+    data: np.ndarray, kind: str, shape: tuple[int, ...], groups: int, widths: Widths
+) -> np.ndarray:
+    """The array of this shape that was packed into `data` for kernels of these widths."""
+    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
+        taps = shape[0] * shape[1]
+        blocks = data.reshape(-1, taps, widths.block).transpose(1, 0, 2)
+        channels = math.prod(shape[2:])
+        return blocks.reshape(taps, -1)[:, :channels].reshape(shape)
+    winograd = kind == "winograd"
+    matrices = math.prod(shape[:2]) if winograd else groups
+    depth = math.prod(shape[2:-1] if winograd else shape[:-1])
+    columns = shape[-1] // groups
+    whole = columns // widths.block * widths.block
     parts = []
-    for data in packed.data.reshape(matrices, -1):
-        panels = data[: depth * whole].reshape(-1, depth, kernels.block).transpose(1, 0, 2)
-        rest = data[depth * whole :].reshape(depth, -1)[:, : columns - whole]
+    for part in data.reshape(matrices, -1):
+        panels = part[: depth * whole].reshape(-1, depth, widths.block).transpose(1, 0, 2)
+        rest = part[depth * whole :].reshape(depth, -1)[:, : columns - whole]
         parts.append(np.hstack([panels.reshape(depth, whole), rest]))
-    return (np.stack(parts) if winograd else np.hstack(parts)).reshape(packed.shape)
+    return (np.stack(parts) if winograd else np.hstack(parts)).reshape(shape)
 
 
 def float32(array: Any, name: str) -> np.ndarray:
@@ -172,12 +179,14 @@ class Block:
         return self._memory[start : start + floats]
 
 
-def packed_floats(shape: tuple[int, ...], kind: str, groups: int = 1) -> int:
+def packed_floats(
+    shape: tuple[int, ...], kind: str, groups: int = 1, widths: Widths | None = None
+) -> int:
     """Size of a packed weight: output channels filled up to whole vecs, or depthwise blocks."""
-    kernels = _dispatch.kernels
+    lanes, block = widths or (_dispatch.kernels.lanes, _dispatch.kernels.block)
     if kind == "depthwise" or _runs_as_depthwise(shape, groups):
-        return shape[0] * shape[1] * round_up(math.prod(shape[2:]), kernels.block)
-    return groups * math.prod(shape[:-1]) * round_up(shape[-1] // groups, kernels.lanes)
+        return shape[0] * shape[1] * round_up(math.prod(shape[2:]), block)
+    return groups * math.prod(shape[:-1]) * round_up(shape[-1] // groups, lanes)
 
 
 def round_up(number: int, step: int) -> int:

@@ -8,6 +8,14 @@ from typing import NamedTuple
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Shape
 from dsconv.layers.base import layer_kind
 
+_CHAINS = (
+    (Dense,),
+    (Conv2D,),
+    (DepthwiseConv2D,),
+    (DepthwiseConv2D, Conv2D),
+    (Conv2D, DepthwiseConv2D, Conv2D),
+)
+
 
 class Stage(NamedTuple):
     """A layer with weights, and the batch norm that is folded into them."""
@@ -32,6 +40,24 @@ class Fused(Layer):
     residual: bool = False
 
     kind = "fused"
+
+    def __post_init__(self) -> None:
+        self.stages = tuple(Stage(*stage) for stage in self.stages)
+        if not self._runs():
+            raise ValueError(f"no kernel runs these stages in one pass: {self.stages}")
+
+    def _runs(self) -> bool:
+        """Whether there is a kernel for this chain."""
+        chain = tuple(type(stage.layer) for stage in self.stages)
+        if chain not in _CHAINS:
+            return False
+        last = self.last.layer
+        if self.residual and not (isinstance(last, Conv2D) and last.groups == 1):
+            return False
+        around = (*self.stages[:-2], self.last)  # the depthwise stage
+        if len(chain) > 1 and not all(is_pointwise(stage.layer) for stage in around):
+            return False
+        return len(chain) < 3 or vars(self.stages[1].layer)["multiplier"] == 1
 
     @property
     def label(self) -> str:

@@ -13,6 +13,7 @@ from dsconv import _dispatch, _steps, layers
 from dsconv._geometry import window
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.layout import VIEWS, Layout
+from dsconv.compiler.packings import Packing, packings
 from dsconv.compiler.rearranging import (
     broadcast,
     channel_shuffle,
@@ -26,17 +27,19 @@ from dsconv.compiler.rearranging import (
 )
 from dsconv.graph import Graph, Node
 from dsconv.layers import Shape
-from dsconv.packing import Block, PackedWeight, pack_named, packed_floats, round_up
+from dsconv.packing import Block, PackedWeight, Widths, round_up
 
 Map = tuple[int, int, int]
 
 
 class Weights(Protocol):
-    """What lowering asks for: `dsconv.compiler.parameters.Parameters`, or a stored copy."""
+    """What lowering asks for: `Parameters` of a graph, or what `stored` has of a compiled one."""
 
-    def read(self, name: str) -> np.ndarray: ...
-    def stage(self, stage: Stage) -> tuple[np.ndarray, np.ndarray | None]: ...
+    def packed(
+        self, stage: Stage, packing: Packing, block: Block
+    ) -> tuple[PackedWeight, np.ndarray | None]: ...
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]: ...
+    def read(self, name: str) -> np.ndarray: ...
 
 
 class Record(NamedTuple):
@@ -56,7 +59,10 @@ class Lowered:
         self.graph, self.kernels = graph, kernels  # the graph is optimised
         self.winograd = winograd  # where it pays
         self.layout = Layout(graph)
-        self.block = Block(_weight_floats(graph, winograd))  # memory of the packed weights
+        self.packings = packings(graph, winograd)  # by name of the stage
+        widths = Widths(kernels.lanes, kernels.block)
+        floats = sum(round_up(p.floats(widths), 16) for p in self.packings.values())
+        self.block = Block(floats)  # memory of the packed weights, each from a cache line on
         self.steps: list[Any] = []
         self.records: list[Record] = []
         self.packed: dict[str, tuple[PackedWeight, np.ndarray | None]] = {}
@@ -86,41 +92,6 @@ def lower(graph: Graph, weights: Weights, winograd: bool = False) -> Lowered:
     return lowered
 
 
-def _weight_floats(graph: Graph, winograd: bool) -> int:
-    """Room for all packed weights of a graph, each from a cache line on."""
-    total = 0
-    for node in graph.nodes.values():
-        if isinstance(node.layer, Fused):
-            chain = node.layer.shapes(graph.input_shapes(node.name))
-            tile = _winograd_tile(node.layer, chain[0]) if winograd else 0
-            for stage, shape in zip(node.layer.stages, chain, strict=False):
-                weight = stage.layer.parameters([shape])["weight"]
-                if tile:
-                    weight = (tile + 2, tile + 2, *weight[2:])
-                groups = getattr(stage.layer, "groups", 1)
-                total += round_up(packed_floats(weight, _kind(stage), groups), 16)
-    return total
-
-
-def _winograd_tile(layer: layers.Layer, shape: Shape) -> int:
-    """The tile of a layer for which Winograd's algorithm pays, or 0."""
-    if not (isinstance(layer, Fused) and len(layer.stages) == 1):
-        return 0
-    conv = layer.last.layer
-    if not isinstance(conv, layers.Conv2D):
-        return 0
-    from dsconv._winograd import best_tile
-
-    return best_tile(conv.window([shape]), shape[2], conv.filters, conv.groups)
-
-
-def _kind(stage: Stage) -> str:
-    """The kind of packed weight that a stage's kernel reads."""
-    if isinstance(stage.layer, layers.DepthwiseConv2D):
-        return "depthwise"
-    return "dense" if isinstance(stage.layer, layers.Dense) else "conv2d"
-
-
 class Emitter:
     """What the emission of one node's steps looks at."""
 
@@ -132,21 +103,17 @@ class Emitter:
         self.outputs = [layout.place(tensor) for tensor in graph.tensors(node.name)]
         self.output_shapes = [graph.shape(tensor) for tensor in graph.tensors(node.name)]
         self._lowered, self._weights = lowered, weights
-        self.tile = _winograd_tile(node.layer, self.shapes[0]) if lowered.winograd else 0
 
     def stage(self, stage: Stage) -> tuple[Any, np.ndarray | None]:
-        """Packed weight and bias of a stage; the raw array is dropped."""
-        weight, bias = self._weights.stage(stage)
-        groups, kind = getattr(stage.layer, "groups", 1), _kind(stage)
-        if self.tile:
-            kind = "winograd"
-            if weight.shape[:2] == (3, 3):  # a stored copy is transformed already
-                from dsconv._winograd import transform
-
-                weight = transform(weight, self.tile)
-        packed = pack_named(weight, f"{stage.name}/weight", kind, groups, self._lowered.block)
+        """Packed weight and bias of a stage."""
+        packing = self._lowered.packings[stage.name]
+        packed, bias = self._weights.packed(stage, packing, self._lowered.block)
         self._lowered.packed[stage.name] = packed, None if bias is None else bias.copy()
         return packed.data, bias
+
+    def tile(self, stage: Stage) -> int:
+        """Of Winograd's algorithm, or 0."""
+        return self._lowered.packings[stage.name].tile
 
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
         factor, shift = self._weights.norm(name, epsilon)
@@ -215,7 +182,7 @@ def _fused(emit: Emitter) -> list[Any]:
                 x,
                 y,
                 residual,
-                emit.tile,
+                emit.tile(last),
             )
         ]
     depthwise = layer.stages[-2].layer

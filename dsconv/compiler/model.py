@@ -9,9 +9,9 @@ import numpy as np
 
 from dsconv import _dispatch
 from dsconv._geometry import integer
-from dsconv.compiler.fused import Stage
-from dsconv.compiler.lowering import Lowered, lower
-from dsconv.packing import float32, unpack
+from dsconv.compiler.lowering import Lowered
+from dsconv.compiler.stored import arrays_of, from_mapping, recipe_of, restore
+from dsconv.packing import float32
 
 if TYPE_CHECKING:
     from dsconv.compiler.profile import Profile
@@ -176,45 +176,22 @@ class Model:
             arrays.append(np.require(array, requirements=["C", "A"]))
         return tuple(arrays), single[0]
 
+    def details(self) -> dict[str, Any]:
+        """Further arguments of the constructor, as values that JSON has; for pickles and files."""
+        return {}
+
     def __getstate__(self) -> dict[str, Any]:
-        """Graph and folded weights; packed ones belong to one instruction set."""
-        stages = {n: (unpack(p), b) for n, (p, b) in self._lowered.packed.items()}
         return {
             "name": self.name,
-            "graph": self._lowered.graph,
-            "stages": stages,
-            "norms": self._lowered.norms,
-            "plain": self._lowered.plain,
+            "recipe": recipe_of(self._lowered),
+            "arrays": arrays_of(self._lowered),
             "threads": self.threads,
-            "winograd": self._lowered.winograd,
+            "details": self.details(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["name"], self._restored(state), state["threads"])  # type: ignore[misc]
-
-    @staticmethod
-    def _restored(state: dict[str, Any]) -> Lowered:
-        """Pack the weights of a pickled model for the instruction set in use."""
-        stored = _Stored(state["stages"], state["norms"], state["plain"])
-        return lower(state["graph"], stored, state["winograd"])
+        lowered = restore(state["recipe"], from_mapping(state["arrays"]))
+        self.__init__(state["name"], lowered, state["threads"], **state["details"])  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, inputs={self.inputs}, outputs={self.outputs})"
-
-
-class _Stored:
-    """Folded weights of a pickled model, as `lower` asks for them."""
-
-    def __init__(
-        self, stages: dict[str, Any], norms: dict[str, Any], plain: dict[str, np.ndarray]
-    ) -> None:
-        self._stages, self._norms, self._plain = stages, norms, plain
-
-    def stage(self, stage: Stage) -> tuple[np.ndarray, np.ndarray | None]:
-        return self._stages[stage.name]
-
-    def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-        return self._norms[name]
-
-    def read(self, name: str) -> np.ndarray:
-        return self._plain[name]

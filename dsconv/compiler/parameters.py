@@ -9,7 +9,9 @@ import numpy as np
 
 from dsconv._scratch import Scratch
 from dsconv.compiler.fused import Stage
+from dsconv.compiler.packings import Packing
 from dsconv.layers import DepthwiseConv2D
+from dsconv.packing import Block, PackedWeight, pack_named
 from dsconv.weights_check import check_names, check_weight
 
 if TYPE_CHECKING:
@@ -39,7 +41,19 @@ class Parameters:
         check_weight(self._graph, name, array)
         return array
 
-    def stage(self, stage: Stage) -> tuple[np.ndarray, np.ndarray | None]:
+    def packed(
+        self, stage: Stage, packing: Packing, block: Block
+    ) -> tuple[PackedWeight, np.ndarray | None]:
+        """(weight, bias) of a stage, folded and packed; the raw array is dropped."""
+        weight, bias = self.folded(stage)
+        if packing.tile:
+            from dsconv._winograd import transform
+
+            weight = transform(weight, packing.tile)
+        name = f"{stage.name}/weight"
+        return pack_named(weight, name, packing.kind, packing.groups, block), bias
+
+    def folded(self, stage: Stage) -> tuple[np.ndarray, np.ndarray | None]:
         """(weight, bias) of a stage with its batch norm folded in.
 
         weight' = weight * f and bias' = (bias - mean) * f + beta, for each output channel, with

@@ -22,7 +22,7 @@ def layer_kind(cls: type[T]) -> type[T]:
 
     A dataclass would do the same; importing and making those takes 4 ms of every start.
     """
-    cls.__match_args__ = tuple(cls.__annotations__)  # type: ignore[attr-defined]
+    cls.__match_args__ = tuple(cls.__annotations__)  # type: ignore[attr-defined, misc]
     return cls
 
 

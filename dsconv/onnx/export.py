@@ -153,7 +153,7 @@ def _folded(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dic
     for name, node in optimise(graph, [fold_batch_norm]).nodes.items():
         layer = node.layer
         if isinstance(layer, Fused):
-            weight, bias = parameters.stage(layer.last)
+            weight, bias = parameters.folded(layer.last)
             layer = layer.last.layer.replaced(bias=bias is not None)
             arrays[f"{name}/weight"] = weight
             if bias is not None:

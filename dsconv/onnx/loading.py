@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
@@ -9,6 +10,7 @@ from dsconv.compiler.lowering import Lowered, lower
 from dsconv.compiler.model import Model
 from dsconv.compiler.parameters import Parameters
 from dsconv.compiler.passes import optimise
+from dsconv.layers.base import integers
 from dsconv.onnx.reading import path_of, read_file
 from dsconv.onnx.translating import Network, translate
 
@@ -34,7 +36,8 @@ class OnnxModel(Model):
         self, name: str, lowered: Lowered, threads: int | None, inputs: Shapes, outputs: Shapes
     ) -> None:
         super().__init__(name, lowered, threads)
-        self.inputs, self.outputs = dict(inputs), dict(outputs)
+        self.inputs = _as_in_the_file(inputs, self.inputs)
+        self.outputs = _as_in_the_file(outputs, self.outputs)
 
     def __call__(self, *inputs: Any) -> Any:
         """Run the network.
@@ -64,17 +67,16 @@ class OnnxModel(Model):
         results = super().__call__(inputs)
         return list(results) if isinstance(results, tuple) else results
 
-    def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"inputs": self.inputs, "outputs": self.outputs}
+    def details(self) -> dict[str, Any]:
+        return {"inputs": self.inputs, "outputs": self.outputs}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(  # type: ignore[misc]
-            state["name"],
-            self._restored(state),
-            state["threads"],
-            state["inputs"],
-            state["outputs"],
-        )
+
+def _as_in_the_file(shapes: Shapes, inside: Shapes) -> Shapes:
+    """`shapes`, once it is certain that they hold as many values as those of the graph."""
+    result = {name: integers(shape, "shape") if shape else () for name, shape in shapes.items()}
+    if list(map(math.prod, result.values())) != list(map(math.prod, inside.values())):
+        raise ValueError(f"the shapes {shapes} do not fit those of the graph, {inside}")
+    return result
 
 
 def load_onnx(path: str | os.PathLike[str], threads: int | None = None) -> OnnxModel:

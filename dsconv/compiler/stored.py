@@ -1,0 +1,145 @@
+"""What a compiled model is made of, as plain values for pickles and files.
+
+The weights are folded and packed already. Kernels of the same widths read them as they are; for
+others they are unpacked and packed again. Arrays are named after layers, whose names have no ":":
+
+    STAGE:weight   float32, packed       NORM:factor, NORM:shift   float64, of a batch norm left over
+    STAGE:bias     float32               NAME/scale:value          float32, a learned scale
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dsconv import _dispatch
+from dsconv.compiler.fused import Fused, Stage
+from dsconv.compiler.lowering import Lowered, lower
+from dsconv.compiler.packings import Packing, packings
+from dsconv.graph import Graph
+from dsconv.layers import BatchNorm, Conv2D, Dense, DepthwiseConv2D
+from dsconv.packing import Block, PackedWeight, Widths, pack_named, unpack
+
+__all__ = ["Recipe", "arrays_of", "expected", "recipe_of", "restore"]
+
+Sizes = dict[str, tuple[int, np.dtype]]  # number of values and dtype, by name of the array
+_FLOAT, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+
+
+class Recipe(NamedTuple):
+    """All of a compiled model but its arrays."""
+
+    graph: Graph  # optimised
+    winograd: bool
+    widths: Widths  # of the kernels that the weights are packed for
+
+
+def recipe_of(lowered: Lowered) -> Recipe:
+    """What the model was compiled with."""
+    widths = Widths(lowered.kernels.lanes, lowered.kernels.block)
+    return Recipe(lowered.graph, lowered.winograd, widths)
+
+
+def arrays_of(lowered: Lowered) -> dict[str, np.ndarray]:
+    """Vector by name; no copies."""
+    arrays = {}
+    for name, (packed, bias) in lowered.packed.items():
+        arrays[f"{name}:weight"] = packed.data
+        if bias is not None:
+            arrays[f"{name}:bias"] = bias
+    for name, (factor, shift) in lowered.norms.items():
+        arrays[f"{name}:factor"], arrays[f"{name}:shift"] = factor, shift
+    for name, value in lowered.plain.items():
+        arrays[f"{name}:value"] = value
+    return arrays
+
+
+def expected(recipe: Recipe) -> Sizes:
+    """The arrays that belong to a recipe.
+
+    Raises
+    ------
+    ValueError
+        If the graph is not one that `passes.optimise` makes.
+    """
+    graph, found = recipe.graph, packings(recipe.graph, recipe.winograd)
+    sizes: Sizes = {}
+    for node in graph.nodes.values():
+        if isinstance(node.layer, Fused):
+            for stage in node.layer.stages:
+                packing = found[stage.name]
+                sizes[f"{stage.name}:weight"] = packing.floats(recipe.widths), _FLOAT
+                if stage.layer.bias or stage.norm is not None:
+                    sizes[f"{stage.name}:bias"] = _channels(packing), _FLOAT
+        elif isinstance(node.layer, BatchNorm):
+            channels = graph.input_shapes(node.name)[0][-1]
+            sizes[f"{node.name}:factor"] = sizes[f"{node.name}:shift"] = channels, _DOUBLE
+        elif isinstance(node.layer, (Conv2D, DepthwiseConv2D, Dense)):
+            raise ValueError(f"layer {node.name!r} must be one of kind 'fused'")
+        else:
+            for name, shape in node.layer.parameters(graph.input_shapes(node.name)).items():
+                (size,) = shape  # only L2Normalize has any, a vector
+                sizes[f"{node.name}/{name}:value"] = size, _FLOAT
+    return sizes
+
+
+def _channels(packing: Packing) -> int:
+    """Output channels of a stage: all filters of a depthwise one."""
+    *_, last = packing.shape
+    return last * packing.shape[2] if packing.kind == "depthwise" else last
+
+
+def restore(recipe: Recipe, fill: Callable[[str, np.ndarray], None]) -> Lowered:
+    """Make the steps again, for the instruction set in use.
+
+    Parameters
+    ----------
+    recipe
+        As `recipe_of` made it.
+    fill
+        `fill(name, out)` writes an array into a vector of the size and dtype that `expected` says.
+    """
+    return lower(recipe.graph, _Weights(recipe, fill), recipe.winograd)
+
+
+def from_mapping(arrays: Mapping[str, Any]) -> Callable[[str, np.ndarray], None]:
+    """`fill` for arrays in memory."""
+
+    def fill(name: str, out: np.ndarray) -> None:
+        np.copyto(out, arrays[name])
+
+    return fill
+
+
+class _Weights:
+    """Stored arrays, as `lower` asks for weights."""
+
+    def __init__(self, recipe: Recipe, fill: Callable[[str, np.ndarray], None]) -> None:
+        self._fill, self._sizes, self._widths = fill, expected(recipe), recipe.widths
+        self._as_they_are = recipe.widths == (_dispatch.kernels.lanes, _dispatch.kernels.block)
+
+    def packed(
+        self, stage: Stage, packing: Packing, block: Block
+    ) -> tuple[PackedWeight, np.ndarray | None]:
+        name = f"{stage.name}:weight"
+        bias = self._array(f"{stage.name}:bias") if f"{stage.name}:bias" in self._sizes else None
+        if self._as_they_are:
+            data = block(self._sizes[name][0])
+            self._fill(name, data)
+            data.flags.writeable = False
+            return PackedWeight(*packing, _dispatch.isa, data), bias
+        weight = unpack(self._array(name), *packing, self._widths)
+        return pack_named(weight, name, packing.kind, packing.groups, block), bias
+
+    def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+        return self._array(f"{name}:factor"), self._array(f"{name}:shift")
+
+    def read(self, name: str) -> np.ndarray:
+        return self._array(f"{name}:value")
+
+    def _array(self, name: str) -> np.ndarray:
+        array = np.empty(*self._sizes[name])
+        self._fill(name, array)
+        return array
