@@ -64,8 +64,8 @@ class Classifier(Model):
     ) -> None:
         super().__init__(name, lowered, threads)
         self.family, self.preprocessing, self.classes = family, preprocessing, classes
-        if labels is None and classes in (1000, 1001):
-            labels = images.labels(classes)
+        if labels is None:
+            labels = _usual_labels(classes)
         self.labels = None if labels is None else tuple(labels)
 
     def preprocess(self, image: Picture) -> np.ndarray:
@@ -168,8 +168,34 @@ class Classifier(Model):
             "family": self.family,
             "preprocessing": self.preprocessing,
             "classes": self.classes,
-            "labels": self.labels,
+            "labels": None if self.labels == _usual_labels(self.classes) else self.labels,
         }
+
+    @classmethod
+    def checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
+        if set(details) != {"family", "preprocessing", "classes", "labels"}:
+            raise ValueError(f"the details of a classifier are others than {sorted(details)}")
+        family, preprocessing, classes, labels = (
+            details[key] for key in ("family", "preprocessing", "classes", "labels")
+        )
+        if not isinstance(family, str):
+            raise TypeError(f"family must be a string, got {family!r}")
+        if preprocessing is not None:
+            preprocessing = Preprocessing.checked(preprocessing)
+        if classes is not None:
+            classes = integer(classes, "classes")
+        if labels is not None and not (
+            isinstance(labels, list)
+            and len(labels) == classes
+            and all(isinstance(label, str) for label in labels)
+        ):
+            raise ValueError(f"labels must be {classes} strings")
+        return {**details, "preprocessing": preprocessing}
+
+
+def _usual_labels(classes: int | None) -> tuple[str, ...] | None:
+    """ImageNet's, where the number of classes is theirs."""
+    return tuple(images.labels(classes)) if classes in (1000, 1001) else None
 
 
 def takes_pictures(graph: Graph) -> bool:

@@ -10,16 +10,14 @@ import numpy as np
 
 from dsconv._geometry import integer
 from dsconv.classifier import Classifier, Prediction, takes_pictures
-from dsconv.compiler.lowering import Lowered, lower
 from dsconv.compiler.model import Model
-from dsconv.compiler.parameters import Parameters
-from dsconv.compiler.passes import optimise
+from dsconv.compiler.stored import COMPILED
 from dsconv.weights import open_weights
-from dsconv.weights.families import recognise
-from dsconv.weights.source import FileSource
 
 if TYPE_CHECKING:
+    from dsconv.compiler.lowering import Lowered
     from dsconv.graph import Graph
+    from dsconv.weights._file import WeightFile
 
 __all__ = ["Classifier", "Prediction", "load"]
 
@@ -42,8 +40,8 @@ def load(
     Parameters
     ----------
     path_or_name : path, or str
-        Weights as .npz, .safetensors, .pth, .pt, .h5, .keras; a network as .onnx; or, where there
-        is no such file, one of `dsconv.pretrained.names()`.
+        Weights as .npz, .safetensors, .pth, .pt, .h5, .keras; a network as .onnx; a compiled model
+        as .dsconv; or, where there is no such file, one of `dsconv.pretrained.names()`.
     threads : int, optional
         For every call; default: `dsconv.get_num_threads()` at the time of the call.
     resolution : int, optional
@@ -57,7 +55,8 @@ def load(
     Returns
     -------
     Classifier
-        For .onnx `dsconv.onnx.loading.OnnxModel`; for a saved graph that is no classifier `Model`.
+        For .onnx `dsconv.onnx.loading.OnnxModel`; for a saved graph that is no classifier `Model`;
+        for .dsconv what was saved.
 
     Raises
     ------
@@ -79,17 +78,47 @@ def load(
         resolution = integer(resolution, "resolution")
     names = None if labels is None else _labels(labels)
     with open_weights(path) as file:
-        found = recognise(file, resolution)
-        graph = found.graph
-        _check_classes(file.path, found.classes, classes, names)
-        lowered = _lower(file.path, graph, found.weights, found.family)
-        model: Model
-        if takes_pictures(graph):
-            about = found.family, found.preprocessing, found.classes, names
-            model = Classifier(graph.name, lowered, threads, *about)
-        else:
-            model = Model(graph.name, lowered, threads)
-        model.source = FileSource.of(file)
+        if COMPILED in getattr(file, "metadata", {}):
+            _refuse("a compiled model", resolution)
+            return _compiled(file, threads, classes, names)
+        return _from_weights(file, threads, resolution, classes, names)
+
+
+def _from_weights(
+    file: WeightFile,
+    threads: int | None,
+    resolution: int | None,
+    classes: int | None,
+    labels: Sequence[str] | None,
+) -> Model:
+    """The network that the names and shapes in the file belong to."""
+    from dsconv.weights.families import recognise
+    from dsconv.weights.source import FileSource
+
+    found = recognise(file, resolution)
+    graph = found.graph
+    _check_classes(file.path, found.classes, classes, labels)
+    lowered = _lower(file.path, graph, found.weights, found.family)
+    model: Model
+    if takes_pictures(graph):
+        about = found.family, found.preprocessing, found.classes, labels
+        model = Classifier(graph.name, lowered, threads, *about)
+    else:
+        model = Model(graph.name, lowered, threads)
+    model.source = FileSource.of(file)
+    return model
+
+
+def _compiled(
+    file: WeightFile, threads: int | None, classes: int | None, labels: Sequence[str] | None
+) -> Model:
+    """The model in a file that holds a compiled one."""
+    from dsconv.compiled import load_compiled
+
+    model = load_compiled(file, threads)
+    _check_classes(file.path, getattr(model, "classes", None), classes, labels)
+    if labels is not None:
+        model.labels = tuple(labels)  # type: ignore[attr-defined]
     return model
 
 
@@ -112,6 +141,10 @@ def _find(path_or_name: str | os.PathLike[str]) -> str:
 
 def _lower(path: str, graph: Graph, weights: Mapping[str, np.ndarray], family: str) -> Lowered:
     """Read, fold and pack the weights; errors name the file."""
+    from dsconv.compiler.lowering import lower
+    from dsconv.compiler.parameters import Parameters
+    from dsconv.compiler.passes import optimise
+
     try:
         return lower(optimise(graph), Parameters(graph, weights))
     except (TypeError, ValueError) as error:
@@ -122,7 +155,7 @@ def _lower(path: str, graph: Graph, weights: Mapping[str, np.ndarray], family: s
 
 
 def _refuse(what: str, *options: object) -> None:
-    for name, option in zip(("resolution", "classes", "labels"), options, strict=True):
+    for name, option in zip(("resolution", "classes", "labels"), options, strict=False):
         if option is not None:
             raise ValueError(f"{name} does not apply to {what}")
 

@@ -8,11 +8,12 @@ it is imported only where it is used.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dsconv._geometry import Pair, integer, pair
+from dsconv._geometry import Pair, integer, pair, real
 
 __all__ = [
     "Preprocessing",
@@ -45,6 +46,18 @@ class Preprocessing(NamedTuple):
     family: str  # of `normalise`
     crop: float | None = 0.875
     interpolation: str = "bilinear"
+
+    @classmethod
+    def checked(cls, values: Sequence[Any]) -> Preprocessing:
+        """The same three out of a file that nobody vouches for; ValueError if unfit."""
+        if len(values) != 3:
+            raise ValueError(f"preprocessing must be family, crop and interpolation, got {values}")
+        family, crop, interpolation = values
+        if family not in _NORMALISATIONS or interpolation not in _INTERPOLATIONS:
+            raise ValueError(f"unknown preprocessing {family!r}, {interpolation!r}")
+        if crop is not None and not 0 < real(crop, "crop") <= 1:
+            raise ValueError(f"crop must be above 0 and at most 1, got {crop}")
+        return cls(family, crop, interpolation)
 
 
 def resize(image: np.ndarray, size: Pair, interpolation: str = "bilinear") -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dsconv.compiled import SUFFIX, write_compiled
 from dsconv.compiler.model import GraphSource, Model
 from dsconv.graph import Graph
 from dsconv.weights._file import WeightFile
@@ -17,15 +18,17 @@ from dsconv.weights.source import FileSource
 
 __all__ = ["save"]
 
-_SUFFIXES = (".safetensors", ".npz", ".onnx")
+_SUFFIXES = (".safetensors", ".npz", ".onnx", SUFFIX)
 
 
 def save(
     model_or_weights: Model | Graph | Mapping[str, np.ndarray], path: str | os.PathLike[str]
 ) -> None:
-    """Write a model, or weights, as .safetensors, .npz or .onnx; `dsconv.load` reads them again.
+    """Write a model, or weights, as .safetensors, .npz, .onnx or .dsconv, for `dsconv.load`.
 
-    The file appears whole or not at all. What is written:
+    A .dsconv file holds a model as it runs: compiled, with folded and packed weights. It takes any
+    model and is the fastest to load. The other formats hold weights as they were before. The file
+    appears whole or not at all. What is written:
 
     - a dict of arrays as it is;
     - of a model that `dsconv.load` made the arrays of its file, with their names, shapes and
@@ -33,20 +36,22 @@ def save(
     - of a model that `Graph.compile` made the mapping that it was given, and the graph as JSON
       beside it, so that `dsconv.load` gets the network back.
 
-    ONNX files hold a graph: they take a model, or a `Graph` with seeded random weights.
+    ONNX files hold a graph: they take a model, or a `Graph` with seeded random weights. A .dsconv
+    file is packed for the instruction set in use; elsewhere it is packed again when it is loaded.
 
     Parameters
     ----------
     model_or_weights
-        A model, a graph (.onnx only), or array by name (not for .onnx).
+        A model, a graph (.onnx only), or array by name (.safetensors and .npz only).
     path
         The file; its suffix tells the format.
 
     Raises
     ------
     ValueError
-        For another suffix; for a model whose weights are no longer at hand: its file is gone or
-        has changed, or the model comes out of a pickle; for a name by which the new file would be
+        For another suffix; for a model whose weights are no longer at hand (.dsconv takes it all the
+        same): its file is gone or has changed, or it comes out of a pickle or a .dsconv file; for a
+        name by which the new file would be
         taken for another network than the old one ("tf_" in front tells some of timm's).
     TypeError
         For anything but a model, a graph or a mapping, and arrays of other dtypes than numbers.
@@ -64,6 +69,8 @@ def save(
     elif isinstance(model_or_weights, Mapping):
         if suffix == ".onnx":
             raise ValueError("an ONNX file needs a graph: save a model, not only its weights")
+        if suffix == SUFFIX:
+            raise ValueError(f"a {SUFFIX} file holds a compiled model, not only weights")
         _write_arrays(path, model_or_weights)
     elif isinstance(model_or_weights, Model):
         _save_model(path, suffix, model_or_weights)
@@ -75,11 +82,15 @@ def save(
 
 
 def _save_model(path: str, suffix: str, model: Model) -> None:
+    if suffix == SUFFIX:
+        write_compiled(path, model)
+        return
     source = model.source
     if source is None:
         raise ValueError(
             f"the model {model.name!r} has no unfolded weights: it does not come from dsconv.load "
-            "of a weight file or Graph.compile, or went through a pickle; save it where it was made"
+            f"of a weight file or Graph.compile, or went through a pickle or a {SUFFIX} file; save it "
+            "where it was made"
         )
     if isinstance(source, FileSource):
         with source.open() as file:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from dsconv.graph import Graph, run_order
@@ -25,9 +26,8 @@ def to_json(graph: Graph) -> str:
         json.dumps(
             {
                 "name": node.name,
-                "kind": node.layer.kind,
                 "inputs": node.inputs,
-                "attributes": {key: _encode(value) for key, value in vars(node.layer).items()},
+                **_encode(node.layer),
             },
             allow_nan=False,
         )
@@ -40,8 +40,8 @@ def to_json(graph: Graph) -> str:
     )
 
 
-def from_json(text: str) -> Graph:
-    """The graph that a JSON text describes.
+def from_json(text: str, kinds: Mapping[str, type[Layer]] = KINDS) -> Graph:
+    """The graph that a JSON text describes, made of layers of these kinds.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def from_json(text: str) -> Graph:
     graph = Graph(data["name"])
     for name in run_order({name: tuple(node["inputs"]) for name, node in nodes.items()}):
         try:
-            layer = _layer(nodes[name]["kind"], nodes[name]["attributes"])
+            layer = _layer(nodes[name], kinds)
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"layer {name!r}: {error}") from None
         graph.add(layer, *nodes[name]["inputs"], name=name)
@@ -82,14 +82,15 @@ def from_json(text: str) -> Graph:
     return graph
 
 
-def _layer(kind: Any, attributes: Any) -> Layer:
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r}, known are {', '.join(sorted(KINDS))}")
-    cls = KINDS[kind]
+def _layer(description: Mapping[str, Any], kinds: Mapping[str, type[Layer]]) -> Layer:
+    kind, attributes = description["kind"], description["attributes"]
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"unknown kind {kind!r}, known are {', '.join(sorted(kinds))}")
+    cls = kinds[kind]
     optional = tuple(name for name in cls.__match_args__ if hasattr(cls, name))
     required = tuple(name for name in cls.__match_args__ if not hasattr(cls, name))
     _check_keys(attributes, required, f"the attributes of a {kind}", optional)
-    return cls(**{key: _decode(value) for key, value in attributes.items()})
+    return cls(**{key: _decode(value, kinds) for key, value in attributes.items()})
 
 
 def _check_keys(
@@ -118,14 +119,24 @@ def _check_type(value: Any, kind: type, what: str) -> None:
 
 
 def _encode(value: Any) -> Any:
+    if hasattr(value, "_asdict"):  # a stage of a fused layer
+        return {key: _encode(item) for key, item in value._asdict().items()}
     if isinstance(value, (tuple, list)):
         return [_encode(item) for item in value]
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
+    if isinstance(value, Layer):
+        attributes = {key: _encode(item) for key, item in vars(value).items()}
+        return {"kind": value.kind, "attributes": attributes}
     return value
 
 
-def _decode(value: Any) -> Any:
+def _decode(value: Any, kinds: Mapping[str, type[Layer]]) -> Any:
     if isinstance(value, list):
-        return tuple(_decode(item) for item in value)
+        return tuple(_decode(item, kinds) for item in value)
+    if isinstance(value, dict) and "kind" in value:
+        _check_keys(value, ("kind", "attributes"), "a layer")
+        return _layer(value, kinds)
+    if isinstance(value, dict):  # a stage of a fused layer; its strings are names
+        return {k: v if isinstance(v, str) else _decode(v, kinds) for k, v in value.items()}
     return _INFINITIES.get(value, value) if isinstance(value, str) else value

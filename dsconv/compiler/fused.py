@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Shape
-from dsconv.layers.base import layer_kind
+from dsconv.layers.base import flag, layer_kind
 
 _CHAINS = (
     (Dense,),
@@ -42,14 +42,17 @@ class Fused(Layer):
     kind = "fused"
 
     def __post_init__(self) -> None:
-        self.stages = tuple(Stage(*stage) for stage in self.stages)
+        self.stages = tuple(
+            Stage(**stage) if isinstance(stage, dict) else Stage(*stage) for stage in self.stages
+        )
+        self.residual = flag(self.residual, "residual")
         if not self._runs():
             raise ValueError(f"no kernel runs these stages in one pass: {self.stages}")
 
     def _runs(self) -> bool:
         """Whether there is a kernel for this chain."""
         chain = tuple(type(stage.layer) for stage in self.stages)
-        if chain not in _CHAINS:
+        if chain not in _CHAINS or not all(isinstance(stage.name, str) for stage in self.stages):
             return False
         last = self.last.layer
         if self.residual and not (isinstance(last, Conv2D) and last.groups == 1):

@@ -10,7 +10,7 @@ import numpy as np
 from dsconv import _dispatch
 from dsconv._geometry import integer
 from dsconv.compiler.lowering import Lowered
-from dsconv.compiler.stored import arrays_of, from_mapping, recipe_of, restore
+from dsconv.compiler.stored import arrays_of, expected, recipe_of, restore
 from dsconv.packing import float32
 
 if TYPE_CHECKING:
@@ -180,6 +180,13 @@ class Model:
         """Further arguments of the constructor, as values that JSON has; for pickles and files."""
         return {}
 
+    @classmethod
+    def checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
+        """`details` out of a file that nobody vouches for; ValueError or TypeError if unfit."""
+        if details:
+            raise ValueError(f"a model has no details {sorted(details)}")
+        return details
+
     def __getstate__(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -190,7 +197,8 @@ class Model:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        lowered = restore(state["recipe"], from_mapping(state["arrays"]))
+        recipe, arrays = state["recipe"], state["arrays"]
+        lowered = restore(recipe, expected(recipe), lambda name, out: np.copyto(out, arrays[name]))
         self.__init__(state["name"], lowered, state["threads"], **state["details"])  # type: ignore[misc]
 
     def __repr__(self) -> str:

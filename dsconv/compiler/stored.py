@@ -9,8 +9,8 @@ others they are unpacked and packed again. Arrays are named after layers, whose 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from dsconv.layers import BatchNorm, Conv2D, Dense, DepthwiseConv2D
 from dsconv.packing import Block, PackedWeight, Widths, pack_named, unpack
 
 __all__ = ["Recipe", "arrays_of", "expected", "recipe_of", "restore"]
+
+COMPILED = "dsconv.model"  # the entry of a file that holds a compiled model: see `dsconv.compiled`
 
 Sizes = dict[str, tuple[int, np.dtype]]  # number of values and dtype, by name of the array
 _FLOAT, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
@@ -91,33 +93,28 @@ def _channels(packing: Packing) -> int:
     return last * packing.shape[2] if packing.kind == "depthwise" else last
 
 
-def restore(recipe: Recipe, fill: Callable[[str, np.ndarray], None]) -> Lowered:
+def restore(recipe: Recipe, sizes: Sizes, fill: Callable[[str, np.ndarray], object]) -> Lowered:
     """Make the steps again, for the instruction set in use.
 
     Parameters
     ----------
     recipe
         As `recipe_of` made it.
+    sizes
+        `expected(recipe)`.
     fill
-        `fill(name, out)` writes an array into a vector of the size and dtype that `expected` says.
+        `fill(name, out)` writes an array of `sizes` into a vector of its size and dtype.
     """
-    return lower(recipe.graph, _Weights(recipe, fill), recipe.winograd)
-
-
-def from_mapping(arrays: Mapping[str, Any]) -> Callable[[str, np.ndarray], None]:
-    """`fill` for arrays in memory."""
-
-    def fill(name: str, out: np.ndarray) -> None:
-        np.copyto(out, arrays[name])
-
-    return fill
+    return lower(recipe.graph, _Weights(recipe, sizes, fill), recipe.winograd)
 
 
 class _Weights:
     """Stored arrays, as `lower` asks for weights."""
 
-    def __init__(self, recipe: Recipe, fill: Callable[[str, np.ndarray], None]) -> None:
-        self._fill, self._sizes, self._widths = fill, expected(recipe), recipe.widths
+    def __init__(
+        self, recipe: Recipe, sizes: Sizes, fill: Callable[[str, np.ndarray], object]
+    ) -> None:
+        self._fill, self._sizes, self._widths = fill, sizes, recipe.widths
         self._as_they_are = recipe.widths == (_dispatch.kernels.lanes, _dispatch.kernels.block)
 
     def packed(

@@ -70,6 +70,12 @@ class OnnxModel(Model):
     def details(self) -> dict[str, Any]:
         return {"inputs": self.inputs, "outputs": self.outputs}
 
+    @classmethod
+    def checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
+        if set(details) != {"inputs", "outputs"}:
+            raise ValueError(f"the details of a network are others than {sorted(details)}")
+        return details  # the constructor checks the shapes
+
 
 def _as_in_the_file(shapes: Shapes, inside: Shapes) -> Shapes:
     """`shapes`, once it is certain that they hold as many values as those of the graph."""

@@ -97,6 +97,21 @@ class WeightFile(ABC):
         """
         return self._read(name, self._scratch(self._entry(name).raw_bytes))
 
+    def read_into(self, name: str, out: np.ndarray) -> None:
+        """One array, straight into a C-contiguous one of its shape and dtype; see `read`."""
+        entry = self._entry(name)
+        if (out.shape, out.dtype) != (entry.shape, entry.dtype):
+            raise ValueError(
+                f"{self.path}: array {shorten(name)} of shape {entry.shape} and {entry.dtype} does "
+                f"not fit one of {out.shape} and {out.dtype}"
+            )
+        raw = out.reshape(-1).view(np.uint8)
+        if len(raw) != entry.raw_bytes:  # it will be widened
+            raw = self._scratch(entry.raw_bytes)
+        array = self._read(name, raw)
+        if not np.may_share_memory(array, out):
+            out[...] = array
+
     def read_all(self) -> dict[str, np.ndarray]:
         """All arrays, in the order of the file, in one block of memory that they share.
 
