@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from copy import copy
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dsconv import images
 from dsconv._geometry import integer
 from dsconv.compiler.fused import Fused
 from dsconv.compiler.lowering import Lowered, Record
@@ -64,9 +62,15 @@ class Classifier(Model):
     ) -> None:
         super().__init__(name, lowered, threads)
         self.family, self.preprocessing, self.classes = family, preprocessing, classes
-        if labels is None:
-            labels = _usual_labels(classes)
-        self.labels = None if labels is None else tuple(labels)
+        self._labels = None if labels is None else tuple(labels)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...] | None:
+        if self._labels is None and self.classes in (1000, 1001):
+            from dsconv.images import labels
+
+            return tuple(labels(self.classes))
+        return self._labels
 
     def preprocess(self, image: Picture) -> np.ndarray:
         """Resize, crop and normalise a picture as the weights were evaluated.
@@ -89,6 +93,8 @@ class Classifier(Model):
                 f"{self.family}: the file does not say how pictures are prepared; prepare them as "
                 "in training and call the model with the array"
             )
+        from dsconv import images
+
         if not isinstance(image, np.ndarray):
             image = images.load(image)
         (shape,) = self.inputs.values()
@@ -168,7 +174,7 @@ class Classifier(Model):
             "family": self.family,
             "preprocessing": self.preprocessing,
             "classes": self.classes,
-            "labels": None if self.labels == _usual_labels(self.classes) else self.labels,
+            "labels": self._labels,
         }
 
     @classmethod
@@ -193,11 +199,6 @@ class Classifier(Model):
         return {**details, "preprocessing": preprocessing}
 
 
-def _usual_labels(classes: int | None) -> tuple[str, ...] | None:
-    """ImageNet's, where the number of classes is theirs."""
-    return tuple(images.labels(classes)) if classes in (1000, 1001) else None
-
-
 def takes_pictures(graph: Graph) -> bool:
     """Whether the graph takes one square RGB picture and gives one vector."""
     inputs = [graph.shape(name) for name in graph.inputs]
@@ -208,6 +209,8 @@ def takes_pictures(graph: Graph) -> bool:
 
 def _before_classifier(lowered: Lowered) -> Lowered:
     """The same steps and packed weights up to the last fully connected layer, and a copy."""
+    from copy import copy
+
     graph, layout = lowered.graph, lowered.layout
     node = _node(graph, graph.outputs[0])
     while isinstance(node.layer, (Softmax, Flatten, Reshape)):

@@ -29,7 +29,6 @@ from dsconv.compiler.stored import (
     restore,
 )
 from dsconv.layers import KINDS
-from dsconv.packing import Widths
 from dsconv.serialization import from_json, to_json
 from dsconv.weights._file import WeightFile, shorten
 from dsconv.weights._json import parse_json
@@ -67,7 +66,8 @@ def write_compiled(path: str | os.PathLike[str], model: Model) -> None:
         "class": type(model).__name__,
         "name": model.name,
         "winograd": recipe.winograd,
-        **recipe.widths._asdict(),
+        "lanes": recipe.widths[0],
+        "block": recipe.widths[1],
         "details": model.details(),
     }
     texts = {COMPILED: json.dumps(about), _GRAPH: to_json(recipe.graph)}
@@ -119,7 +119,7 @@ def _checked(about: Any) -> dict[str, Any]:
 def _lowered(file: WeightFile, about: Mapping[str, Any]) -> Lowered:
     """The steps, once it is certain that the arrays of the file are those of its graph."""
     graph = from_json(file.metadata.get(_GRAPH, ""), _KINDS)  # type: ignore[attr-defined]
-    recipe = Recipe(graph, about["winograd"], Widths(about["lanes"], about["block"]))
+    recipe = Recipe(graph, about["winograd"], (about["lanes"], about["block"]))
     sizes = expected(recipe)
     _check_arrays(file, sizes)
     return restore(recipe, sizes, file.read_into)

@@ -118,7 +118,7 @@ def _compiled(
     model = load_compiled(file, threads)
     _check_classes(file.path, getattr(model, "classes", None), classes, labels)
     if labels is not None:
-        model.labels = tuple(labels)  # type: ignore[attr-defined]
+        vars(model)["labels"] = vars(model)["_labels"] = tuple(labels)
     return model
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from dsconv import _dispatch
 from dsconv._geometry import integer
 
 KINDS = ("conv2d", "depthwise", "pointwise", "dense")
+Widths = tuple[int, int]  # what packing depends on: `lanes` and `block` of a kernel module
 _RANKS = {
     "conv2d": (4, "(KH, KW, Cin/groups, Cout)"),
     "winograd": (4, "(side, side, Cin, Cout)"),  # transformed: see dsconv/_winograd.py
@@ -27,13 +28,6 @@ _RANKS = {
     "pointwise": (2, "(Cin, Cout)"),
     "dense": (2, "(Cin, Cout)"),
 }
-
-
-class Widths(NamedTuple):
-    """What packing depends on; kernel modules have the same attributes."""
-
-    lanes: int  # floats of a vec
-    block: int  # columns of a panel, channels of a depthwise block
 
 
 class PackedWeight:
@@ -125,19 +119,20 @@ def unpack(
     data: np.ndarray, kind: str, shape: tuple[int, ...], groups: int, widths: Widths
 ) -> np.ndarray:
     """The array of this shape that was packed into `data` for kernels of these widths."""
+    _, block = widths
     if kind == "depthwise" or _runs_as_depthwise(shape, groups):
         taps = shape[0] * shape[1]
-        blocks = data.reshape(-1, taps, widths.block).transpose(1, 0, 2)
+        blocks = data.reshape(-1, taps, block).transpose(1, 0, 2)
         channels = math.prod(shape[2:])
         return blocks.reshape(taps, -1)[:, :channels].reshape(shape)
     winograd = kind == "winograd"
     matrices = math.prod(shape[:2]) if winograd else groups
     depth = math.prod(shape[2:-1] if winograd else shape[:-1])
     columns = shape[-1] // groups
-    whole = columns // widths.block * widths.block
+    whole = columns // block * block
     parts = []
     for part in data.reshape(matrices, -1):
-        panels = part[: depth * whole].reshape(-1, depth, widths.block).transpose(1, 0, 2)
+        panels = part[: depth * whole].reshape(-1, depth, block).transpose(1, 0, 2)
         rest = part[depth * whole :].reshape(depth, -1)[:, : columns - whole]
         parts.append(np.hstack([panels.reshape(depth, whole), rest]))
     return (np.stack(parts) if winograd else np.hstack(parts)).reshape(shape)

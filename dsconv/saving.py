@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from dsconv.compiled import SUFFIX, write_compiled
-from dsconv.compiler.model import GraphSource, Model
+from dsconv.compiler.model import Model
 from dsconv.graph import Graph
 from dsconv.weights._file import WeightFile
 from dsconv.weights.own import GRAPH, own_graph, write_own
-from dsconv.weights.source import FileSource
+from dsconv.weights.source import FileSource, GraphSource
 
 __all__ = ["save"]
 

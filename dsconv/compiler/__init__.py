@@ -11,10 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dsconv.compiler.lowering import lower
-from dsconv.compiler.model import GraphSource, Model
-from dsconv.compiler.parameters import Parameters
-from dsconv.compiler.passes import optimise
+from dsconv.compiler.model import Model
 from dsconv.layers.base import flag
 
 if TYPE_CHECKING:
@@ -70,6 +67,12 @@ def compile(
         For a graph that is not complete, a `winograd` that is not a bool, and weights that are
         missing, left over, or of the wrong shape or dtype; names them.
     """
+    # Compiled models are loaded without these.
+    from dsconv.compiler.lowering import lower
+    from dsconv.compiler.parameters import Parameters
+    from dsconv.compiler.passes import optimise
+    from dsconv.weights.source import GraphSource
+
     graph.validate()
     flag(winograd, "winograd")
     values = graph.init_weights(0) if weights is None else weights

@@ -27,7 +27,7 @@ from dsconv.compiler.rearranging import (
 )
 from dsconv.graph import Graph, Node
 from dsconv.layers import Shape
-from dsconv.packing import Block, PackedWeight, Widths, round_up
+from dsconv.packing import Block, PackedWeight, round_up
 
 Map = tuple[int, int, int]
 
@@ -60,7 +60,7 @@ class Lowered:
         self.winograd = winograd  # where it pays
         self.layout = Layout(graph)
         self.packings = packings(graph, winograd)  # by name of the stage
-        widths = Widths(kernels.lanes, kernels.block)
+        widths = kernels.lanes, kernels.block
         floats = sum(round_up(p.floats(widths), 16) for p in self.packings.values())
         self.block = Block(floats)  # memory of the packed weights, each from a cache line on
         self.steps: list[Any] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,19 +15,11 @@ from dsconv.packing import float32
 
 if TYPE_CHECKING:
     from dsconv.compiler.profile import Profile
-    from dsconv.graph import Graph
-    from dsconv.weights.source import FileSource
+    from dsconv.weights.source import FileSource, GraphSource
 
 # A batch is run in parts whose activations stay in the caches: MobileNetV1 two images at a time (32
 # images, best per image: 1 13.2 ms, 2 13.2, 4 13.9, 13 14.2), V2 four (1 8.7 ms, 4 7.7, 13 8.2).
 CHUNK_BYTES = 10 << 20  # arena of one run
-
-
-class GraphSource(NamedTuple):
-    """What a model was compiled from: the caller's own objects, not copies."""
-
-    graph: Graph
-    weights: Mapping[str, Any] | None  # None: seeded random weights
 
 
 class Model:

@@ -40,8 +40,8 @@ class Recipe(NamedTuple):
 
 def recipe_of(lowered: Lowered) -> Recipe:
     """What the model was compiled with."""
-    widths = Widths(lowered.kernels.lanes, lowered.kernels.block)
-    return Recipe(lowered.graph, lowered.winograd, widths)
+    kernels = lowered.kernels
+    return Recipe(lowered.graph, lowered.winograd, (kernels.lanes, kernels.block))
 
 
 def arrays_of(lowered: Lowered) -> dict[str, np.ndarray]:

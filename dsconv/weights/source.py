@@ -1,12 +1,23 @@
-"""Which file a model's weights came from, so that they can be read again instead of being kept."""
+"""What a model was made from: its own weights are folded, and the others need not be kept twice."""
 
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsconv.weights import open_weights
 from dsconv.weights._file import WeightFile
+
+if TYPE_CHECKING:
+    from dsconv.graph import Graph
+
+
+class GraphSource(NamedTuple):
+    """A graph and weights, the caller's own objects, not copies."""
+
+    graph: Graph
+    weights: Mapping[str, Any] | None  # None: seeded random weights
 
 
 class FileSource(NamedTuple):
