@@ -1,7 +1,8 @@
 """Every engine from nothing: process start to the first result, import, peak memory, bytes on disk.
 
-Each start is a fresh Python that imports the engine, loads MobileNetV1 from its file and runs one
-image on one thread. The clock stops when the process has written one byte. All engines take turns;
+Each start is a fresh Python that imports the engine, loads MobileNetV1 from the engine's own kind of
+file and runs one image on one thread; dsconv once more from trained weights, which it must recognise,
+fold and pack. The clock stops when the process has written one byte. All engines take turns;
 the files are in the system's cache, as they are for a program that was used before.
 """
 
@@ -23,6 +24,7 @@ from benchmarks.peers.rounds import Files
 
 ROUNDS = 10
 MEMORY_ROUNDS = 3
+OF_WEIGHTS = "weights"  # the row of dsconv from trained weights
 WEIGHTS = "weights/mobilenet_v1_1.0_224_google_slim.npz"  # in the folder DSCONV_SHARED
 
 EMPTY = "print(flush=True)"
@@ -58,11 +60,15 @@ def measure(results: Results, files: Files, progress: Callable[[str], object]) -
     """Fill `results.cold`, `results.empty` and `results.numpy`; `files` are those of V1."""
     rows = {}
     for name in results.engines:
-        if name != OURS and name.startswith(OURS):  # the same program with another option
+        if name.startswith(f"{OURS}_"):  # the same program with another option
             continue
-        rows[name] = row = Cold(name)
-        results.cold.append(row)
-        row.size, row.size_with_needs = sizes.installed(engine(name).DISTRIBUTION)
+        size, with_needs = sizes.installed(engine(name).DISTRIBUTION)
+        rows[name] = Cold(name, size=size, size_with_needs=with_needs)
+        if name == OURS and _weights():
+            rows[OF_WEIGHTS] = Cold(
+                f"{name}, weights as .npz", size=size, size_with_needs=with_needs
+            )
+    results.cold += rows.values()
     order = random.Random(0)
     for number in range(1, ROUNDS + 1):
         progress(f"cold start: round {number} of {ROUNDS}")
@@ -75,8 +81,8 @@ def measure(results: Results, files: Files, progress: Callable[[str], object]) -
                 continue
             try:
                 program, path = first_result(name, files)
-                imported = f"import {engine(name).MODULE}\n{EMPTY}"
-                rows[name].imports.append(seconds([imported]))
+                module = engine(OURS if name == OF_WEIGHTS else name).MODULE
+                rows[name].imports.append(seconds([f"import {module}\n{EMPTY}"]))
                 rows[name].start.append(seconds([program + EMPTY, path, "1"]))
                 if number <= MEMORY_ROUNDS:
                     text = output([program + PEAK_MEMORY, path, "10"])
@@ -86,11 +92,16 @@ def measure(results: Results, files: Files, progress: Callable[[str], object]) -
 
 
 def first_result(name: str, files: Files) -> tuple[str, str]:
-    """(program, file) that loads V1. dsconv takes a file of trained weights where there is one."""
-    shared = os.environ.get("DSCONV_SHARED")
-    if name == OURS and shared and (Path(shared) / WEIGHTS).is_file():
-        return FIRST_RESULT.format(load=LOAD_WEIGHTS), str(Path(shared) / WEIGHTS)
+    """(program, file) that loads V1 from the engine's own file, or for `OF_WEIGHTS` from weights."""
+    if name == OF_WEIGHTS:
+        return FIRST_RESULT.format(load=LOAD_WEIGHTS), _weights()
     return FIRST_RESULT.format(load=LOAD.format(name=name)), files.of(name)
+
+
+def _weights() -> str:
+    """The file of trained weights, or "" where there is none."""
+    path = Path(os.environ.get("DSCONV_SHARED", "")) / WEIGHTS
+    return str(path) if path.is_file() else ""
 
 
 def seconds(arguments: Sequence[str]) -> float:

@@ -60,7 +60,7 @@ def folded(graph: Graph, weights: Mapping[str, Any]) -> list[Operation]:
         layer, shapes, output = node.layer, merged.input_shapes(name), merged.shape(name)
         shape = shapes[0] if shapes else output
         if isinstance(layer, Fused):
-            weight, bias = parameters.stage(layer.last)
+            weight, bias = parameters.folded(layer.last)
             inner = layer.last.layer
             if bias is None:
                 bias = np.zeros(output[-1], np.float32)

@@ -1,4 +1,4 @@
-"""dsconv: the graph as JSON, the weights as .npz."""
+"""dsconv: a compiled model, .dsconv."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ DISTRIBUTION = "dsconv"
 SETTINGS = "compiled graph"
 
 
-def write(graph: Any, weights: Mapping[str, Any], batch: int, stem: Path) -> Path:
-    path = stem.with_suffix(".npz")
-    stem.with_suffix(".json").write_text(graph.to_json(), encoding="utf-8")
-    np.savez(path, **weights)
+def write(
+    graph: Any, weights: Mapping[str, Any], batch: int, stem: Path, *, winograd: bool = False
+) -> Path:
+    import dsconv
+
+    path = stem.with_suffix(".dsconv")
+    dsconv.save(graph.compile(weights, winograd=winograd), path)
     return path
 
 
-def load(
-    path: Path, threads: int, x: np.ndarray, *, winograd: bool = False
-) -> Callable[[], np.ndarray]:
-    from dsconv.graph import Graph
+def load(path: Path, threads: int, x: np.ndarray) -> Callable[[], np.ndarray]:
+    import dsconv
 
-    graph = Graph.from_json(path.with_suffix(".json").read_text(encoding="utf-8"))
-    with np.load(path) as weights:
-        model = graph.compile(dict(weights), threads, winograd=winograd)
+    model = dsconv.load(path, threads)
     return lambda: model(x)

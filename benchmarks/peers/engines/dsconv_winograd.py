@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from benchmarks.peers.engines import dsconv
-from benchmarks.peers.engines.dsconv import DISTRIBUTION, MODULE, write
+from benchmarks.peers.engines.dsconv import DISTRIBUTION, MODULE, load
 
 __all__ = ["DISTRIBUTION", "MODULE", "SETTINGS", "load", "write"]
 
 SETTINGS = "compiled graph, winograd=True for plain 3x3 convolutions"
 
 
-def load(path: Path, threads: int, x: np.ndarray) -> Callable[[], np.ndarray]:
-    return dsconv.load(path, threads, x, winograd=True)
+def write(graph: Any, weights: Mapping[str, Any], batch: int, stem: Path) -> Path:
+    return dsconv.write(graph, weights, batch, stem, winograd=True)
