@@ -61,6 +61,14 @@ class Classifier(Model):
         labels: Sequence[str] | None = None,
     ) -> None:
         super().__init__(name, lowered, threads)
+        if not takes_pictures(lowered.graph):
+            raise ValueError(
+                "a classifier takes one square RGB picture and gives one vector, got inputs "
+                f"{self.inputs} and outputs {self.outputs}"
+            )
+        ((outputs,),) = self.outputs.values()
+        if classes not in (None, outputs):
+            raise ValueError(f"classes must be {outputs}, as many as outputs, got {classes}")
         self.family, self.preprocessing, self.classes = family, preprocessing, classes
         self._labels = None if labels is None else tuple(labels)
 

@@ -95,7 +95,7 @@ def load_compiled(file: WeightFile, threads: int | None) -> Model:
         cls = getattr(import_module(_CLASSES[about["class"]]), about["class"])
         details = cls.checked_details(about["details"])
         return cls(about["name"], lowered, threads, **details)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{file.path}: compiled model: {error}") from None
 
 

@@ -67,8 +67,10 @@ def load(
         classes as `classes` or `labels`.
     """
     path = _find(path_or_name)
+    if threads is not None:
+        threads = integer(threads, "threads")
     if os.path.splitext(path)[1].lower() == ".onnx":
-        _refuse("a file that holds its graph", resolution, classes, labels)
+        _refuse(path, "a file that holds its graph", resolution, classes, labels)
         from dsconv.onnx.loading import load_onnx
 
         return load_onnx(path, threads)
@@ -79,7 +81,7 @@ def load(
     names = None if labels is None else _labels(labels)
     with open_weights(path) as file:
         if COMPILED in getattr(file, "metadata", {}):
-            _refuse("a compiled model", resolution)
+            _refuse(path, "a compiled model", resolution)
             return _compiled(file, threads, classes, names)
         return _from_weights(file, threads, resolution, classes, names)
 
@@ -154,10 +156,10 @@ def _lower(path: str, graph: Graph, weights: Mapping[str, np.ndarray], family: s
         raise kind(f"{path}: taken for {family}: {error}") from None
 
 
-def _refuse(what: str, *options: object) -> None:
+def _refuse(path: str, what: str, *options: object) -> None:
     for name, option in zip(("resolution", "classes", "labels"), options, strict=False):
         if option is not None:
-            raise ValueError(f"{name} does not apply to {what}")
+            raise ValueError(f"{path}: {name} does not apply to {what}")
 
 
 def _labels(labels: Labels) -> list[str]:

@@ -138,13 +138,21 @@ def unpack(
     return (np.stack(parts) if winograd else np.hstack(parts)).reshape(shape)
 
 
+_FLOAT32 = np.dtype(np.float32)
+
+
+def is_float32(array: object) -> bool:
+    """Whether this is a numpy array of native float32."""
+    return isinstance(array, np.ndarray) and array.dtype == _FLOAT32
+
+
 def float32(array: Any, name: str) -> np.ndarray:
     """`array` as a numpy array of native float32, unchanged; another dtype is refused."""
     try:
         array = np.asarray(array)
     except ValueError:  # a ragged list
         raise TypeError(f"{name} must be float32, got {type(array).__name__}") from None
-    if array.dtype != np.float32:  # byte-swapped ones are another dtype, too
+    if not is_float32(array):  # byte-swapped ones are another dtype, too
         raise TypeError(
             f"{name} must be float32, got {array.dtype}; convert with {name}.astype(numpy.float32)"
         )

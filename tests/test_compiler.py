@@ -10,7 +10,7 @@ from compiled import assert_bits, assert_compiles, check, mult_adds, outputs, sm
 from hypothesis import given, settings
 from layer_cases import ALL, name_of
 from layer_cases import random_weights as layer_weights
-from random_graphs import RandomGraph, random_graphs
+from random_graphs import RandomGraph, random_graphs, random_inputs
 
 from dsconv import _dispatch
 from dsconv.compiler.passes import optimise
@@ -128,6 +128,38 @@ def test_a_gate_may_be_written_before_the_map() -> None:
     pixel = graph.global_average_pool(first, keep_dims=True)
     graph.output(first, graph.mul(gate, pixel), graph.mul(pixel, gate))
     check(graph)
+
+
+@pytest.mark.parametrize("channels", [1, 17, 31, 32, 33, 64, 100, 127, 128, 129, 260])
+@pytest.mark.parametrize("residual", [False, True])
+def test_one_pixel(isa: Any, set_num_threads: Any, channels: int, residual: bool) -> None:
+    """Several panels at a time, shared among threads; alone as in a batch."""
+    graph = Graph()
+    x = graph.input((1, 1, 19))
+    y = graph.conv2d(x, channels, name="one")
+    if residual:
+        y = graph.clip(graph.add(Add(), graph.conv2d(y, channels, name="two"), y), -0.5, 1.5)
+    graph.output(y)
+    weights, (batch,) = graph.init_weights(3), random_inputs(graph, 3)
+    (expected,) = assert_compiles(graph, weights, (batch,))
+    model = graph.compile(weights)
+    for threads in (1, 2, 3):
+        set_num_threads(threads)
+        for i in range(3):
+            assert_bits(model(batch[i]), expected[i])
+
+
+@pytest.mark.parametrize("padding", [((9, 0), (1, 1)), ((0, 9), (1, 1)), ((30, 30), (30, 30))])
+def test_inverted_residuals_with_strips_in_the_padding(
+    isa: Any, set_num_threads: Any, padding: Any
+) -> None:
+    graph = Graph()
+    x = graph.conv2d(graph.input((4, 4, 8)), 24, name="expand")
+    x = graph.depthwise_conv2d(x, 3, padding=padding, name="depthwise")
+    graph.output(graph.conv2d(x, 8, name="project"))
+    for threads in (1, 2, 7):
+        set_num_threads(threads)
+        check(graph)
 
 
 @pytest.mark.parametrize("permutation", [(3, 0, 4, 2, 1), (1, 5, 3, 0, 4, 2)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from dsconv.graph import LARGEST
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Shape
 from dsconv.layers.base import flag, layer_kind
 
@@ -79,10 +80,15 @@ class Fused(Layer):
         return chain
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
-        output = self.shapes(shapes)[-1]
-        if len(shapes) != 1 + self.residual or (self.residual and shapes[1] != output):
+        if len(shapes) != 1 + self.residual:
+            raise ValueError(f"takes {1 + self.residual} inputs, got {len(shapes)}")
+        chain = self.shapes(shapes)
+        if self.residual and shapes[1] != chain[-1]:
             raise ValueError(f"inputs {list(shapes)} do not fit {self.label}")
-        return [output]
+        for shape in chain:  # the graph checks those that it sees
+            if _size(shape) > LARGEST:
+                raise ValueError(f"the map {shape} between stages has more than {LARGEST} values")
+        return [chain[-1]]
 
     def mult_adds(self, shapes: Sequence[Shape]) -> int:
         return sum(

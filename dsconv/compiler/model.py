@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dsconv import _dispatch
+from dsconv._arguments import contiguous
 from dsconv._geometry import integer
 from dsconv.compiler.lowering import Lowered
 from dsconv.compiler.stored import arrays_of, expected, recipe_of, restore
-from dsconv.packing import float32
+from dsconv.packing import float32, is_float32
 
 if TYPE_CHECKING:
     from dsconv.compiler.profile import Profile
@@ -37,7 +38,7 @@ class Model:
         Bytes of activations for each image, without sharing of memory and with it.
     source : GraphSource, FileSource or None
         Where the weights are as they were before they were folded, for `dsconv.save`. None for a
-        model out of a pickle.
+        model out of a pickle, a .dsconv or an .onnx file.
     """
 
     source: GraphSource | FileSource | None = None
@@ -126,6 +127,9 @@ class Model:
     ) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
         """A batch in parts of at most `_chunk` examples: views of the arrays, number of examples."""
         count = len(arrays[0])
+        if 0 < count <= self._chunk:
+            yield arrays, count
+            return
         for start in range(0, count, self._chunk):
             stop = min(start + self._chunk, count)
             yield tuple(array[start:stop] for array in arrays), stop - start
@@ -139,7 +143,9 @@ class Model:
     def _arrays(self, x: Any) -> tuple[tuple[np.ndarray, ...], bool]:
         """The inputs as C-contiguous batches, and whether they came without the batch axis."""
         names = tuple(self.inputs)
-        if isinstance(x, Mapping):
+        if isinstance(x, np.ndarray):
+            x = (x,)
+        elif isinstance(x, Mapping):
             if set(x) != set(names):
                 raise ValueError(f"x must hold the inputs {names}, got {tuple(x)}")
             x = tuple(x[name] for name in names)
@@ -150,7 +156,9 @@ class Model:
         arrays: list[np.ndarray] = []
         single: list[bool] = []
         for (name, shape), given in zip(self.inputs.items(), x, strict=True):
-            array = float32(given, f"input {name!r}")
+            array = given
+            if not is_float32(array):
+                array = float32(given, f"input {name!r}")
             single.append(array.shape == shape)
             if single[-1]:
                 array = array[np.newaxis]
@@ -165,7 +173,7 @@ class Model:
                 raise ValueError(
                     f"all inputs must have one batch size, got {len(arrays[0])} and {len(array)}"
                 )
-            arrays.append(np.require(array, requirements=["C", "A"]))
+            arrays.append(contiguous(array))
         return tuple(arrays), single[0]
 
     def details(self) -> dict[str, Any]:

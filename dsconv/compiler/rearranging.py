@@ -16,6 +16,8 @@ from dsconv.layers import Shape
 if TYPE_CHECKING:
     from dsconv.compiler.lowering import Emitter
 
+MOST_COPIES = 1 << 14  # steps of one layer
+
 
 def copy_step(
     kernels: ModuleType, size: int, out_size: int, x: Place, y: Place,
@@ -121,6 +123,11 @@ def _strided(emit: Emitter, strides: Sequence[int], start: int = 0) -> list[Any]
     """The output read from x at `strides`; one copy for every index of the axes beyond five."""
     out = emit.output_shapes[0]
     to, extra = _strides(out), max(len(out) - 5, 0)
+    if math.prod(out[:extra]) > MOST_COPIES:
+        raise ValueError(
+            f"layer {emit.node.name!r}: the axes before the last five of {out} have more than "
+            f"{MOST_COPIES} places"
+        )
     sides = math.prod(emit.shapes[0]), math.prod(out), emit.inputs[0], emit.outputs[0]
     steps = []
     for index in np.ndindex(*out[:extra]):

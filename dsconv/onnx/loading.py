@@ -74,7 +74,10 @@ class OnnxModel(Model):
     def checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
         if set(details) != {"inputs", "outputs"}:
             raise ValueError(f"the details of a network are others than {sorted(details)}")
-        return details  # the constructor checks the shapes
+        for field, shapes in details.items():  # the constructor checks the numbers
+            if type(shapes) is not dict or any(type(s) is not list for s in shapes.values()):
+                raise ValueError(f"{field} must map names to shapes")
+        return details
 
 
 def _as_in_the_file(shapes: Shapes, inside: Shapes) -> Shapes:

@@ -73,7 +73,7 @@ cdef void expand_and_filter(
     for panel in range(first_panel, last_panel):
         t.after = s.in_weight + (panel + 1) * BLOCK * g.c if panel + 1 < last_panel else s.weight
         # A tile writes panel `panel` at c + panel * BLOCK; ring and piece have room for one.
-        if narrow(g):
+        if narrow(g) and first < last:      # else the whole strip lies in the padding
             gemm_panels(
                 &t, pixels, (last - first) * g.w, s.in_weight, s.in_bias, NULL,
                 piece - panel * BLOCK, g.hidden, panel, panel + 1)

@@ -7,6 +7,7 @@
 # (7 x 7 x 1024, AVX2: 82 -> 97 % of the peak; the same in bursts between tiles stopped every load
 # behind them). Short panels arrive soon enough without.
 # Tile heights share the pixels evenly: 49 pixels in tiles of at most 12 are 10, 10, 10, 10, 9.
+# A single pixel, as in dense layers, takes several whole panels at a time.
 
 cdef enum:
     PREFETCH_DEPTH = 64           # from this k on
@@ -25,6 +26,15 @@ cdef void gemm_panels(
     cdef Py_ssize_t panel, tiles, share, taller
     cdef int vecs
     t.pixel = pixels
+    if count == 1:
+        while first_panel + GEMM_PANELS <= min(last_panel, columns // BLOCK):
+            t.columns = BLOCK
+            t.b = weight + first_panel * BLOCK * depth
+            t.bias = bias + first_panel * BLOCK
+            t.c = c + first_panel * BLOCK
+            t.residual = NULL if residual == NULL else residual + first_panel * BLOCK
+            gemm_row(t, BLOCK * depth)
+            first_panel += GEMM_PANELS
     for panel in range(first_panel, last_panel):
         t.columns = min(BLOCK, columns - panel * BLOCK)
         vecs = 2 if t.columns > LANES else 1

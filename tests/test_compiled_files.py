@@ -1,0 +1,295 @@
+"""Compiled models in files: what is loaded gives the bits of what was saved, whatever it is."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checkpoint_files import npz
+from compiled import assert_bits
+from hypothesis import given
+from processes import run
+from random_graphs import RandomGraph, random_graphs, random_inputs, random_weights
+from saved_networks import CLASSES, NETWORKS, Saved
+from small_models import GATE, MAP, one_input, two_inputs
+
+from dsconv import _dispatch, models
+from dsconv.compiler.model import Model
+from dsconv.graph import Graph
+from dsconv.layers import BatchNorm
+from dsconv.loading import Classifier, load
+from dsconv.saving import save
+from dsconv.weights.own import write_own
+
+
+def through_a_file(model: Model, folder: Path) -> Any:
+    """The model as it comes back, of the same kind and with the same file when it is saved again."""
+    save(model, folder / "model.dsconv")
+    again = load(folder / "model.dsconv", model.threads)
+    assert type(again) is type(model) and repr(again) == repr(model)
+    assert (again.name, again.threads) == (model.name, model.threads)
+    assert list(again.inputs.items()) == list(model.inputs.items())
+    assert list(again.outputs.items()) == list(model.outputs.items())
+    assert again.arena_bytes == model.arena_bytes
+    save(again, folder / "again.dsconv")
+    assert (folder / "again.dsconv").read_bytes() == (folder / "model.dsconv").read_bytes()
+    return again
+
+
+# Graphs
+
+
+@given(case=random_graphs())
+def test_random_graphs(isa: Any, tmp_path: Path, case: RandomGraph) -> None:
+    model = case.graph.compile(case.weights)
+    again = through_a_file(model, tmp_path)
+    assert_bits(again(case.x), model(case.x))
+    assert_bits(again(case.x), through_a_file(pickle.loads(pickle.dumps(model)), tmp_path)(case.x))
+
+
+@given(case=random_graphs())
+def test_random_graphs_on_another_instruction_set(tmp_path: Path, case: RandomGraph) -> None:
+    """The bits of a compilation there; and the file that is saved there comes back as well."""
+    first, *others = reversed(_dispatch.available())
+    with _dispatch.use(first):
+        save(case.graph.compile(case.weights), tmp_path / "model.dsconv")
+    for other in others:
+        with _dispatch.use(other):
+            again = load(tmp_path / "model.dsconv")
+            assert_bits(again(case.x), case.graph.compile(case.weights)(case.x))
+            save(again, tmp_path / "there.dsconv")
+        with _dispatch.use(first):
+            save(load(tmp_path / "there.dsconv"), tmp_path / "back.dsconv")
+        back, there = ((tmp_path / f"{n}.dsconv").read_bytes() for n in ("back", "model"))
+        assert back == there
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("mobilenet_v1", {"alpha": 0.25, "resolution": 32}),
+        ("mobilenet_v2", {"alpha": 0.35, "resolution": 32}),
+        ("mobilenet_v1_standard", {"alpha": 0.25, "resolution": 32}),
+        ("shufflenet", {"resolution": 32}),
+        ("squeezenet", {"resolution": 48}),
+        ("ssdlite_mobilenet_v2", {"alpha": 0.35, "resolution": 96}),
+        ("deeplab_v3_mobilenet_v2", {"resolution": 65}),
+    ],
+)
+def test_topologies(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    graph = getattr(models, name)(**options)
+    model = graph.compile(random_weights(graph, np.random.default_rng(0)))
+    x = random_inputs(graph, 1)
+    assert_bits(through_a_file(model, tmp_path)(x), model(x))
+
+
+def odd_layers() -> Graph:
+    """All that a stored array can be: norms left over, a learned scale, groups, multipliers."""
+    graph = Graph("odd layers")
+    x = graph.l2_normalize(graph.batch_norm(graph.input((7, 5, 6))), name="norm")
+    y = graph.batch_norm(x, 0.01, name="norm/scale")  # the name of a parameter of the one before
+    y = graph.conv2d(graph.conv2d(y, 9, 3, groups=3), 18, 3, groups=9, bias=False)
+    y = graph.conv2d(graph.depthwise_conv2d(y, 3, multiplier=3), 17)
+    y = graph.batch_norm(graph.dense(graph.flatten(y), 33, bias=False), name="inf")
+    graph.output(graph.batch_norm(graph.relu6(y)), x)
+    return graph
+
+
+def test_odd_layers(isa: Any, tmp_path: Path) -> None:
+    graph = odd_layers()
+    model = graph.compile(random_weights(graph, np.random.default_rng(1)))
+    kept = [n for n in model._lowered.graph.nodes.values() if isinstance(n.layer, BatchNorm)]
+    assert len(kept) == 3
+    x = random_inputs(graph, 3)
+    assert_bits(through_a_file(model, tmp_path)(x), model(x))
+
+
+def test_winograd(isa: Any, tmp_path: Path) -> None:
+    """Transformed weights, of both tiles; on other instruction sets as well."""
+    graph = Graph()
+    x = graph.input((13, 12, 48))
+    small = graph.conv2d(graph.max_pool(x), 65, 3)
+    graph.output(graph.relu(graph.conv2d(x, 40, 3)), graph.conv2d(small, 7))
+    model = graph.compile(winograd=True)
+    assert {p.tile for p in model._lowered.packings.values()} == {0, 2, 4}
+    x_ = random_inputs(graph, 2)
+    assert_bits(through_a_file(model, tmp_path)(x_), model(x_))
+    for other in _dispatch.available():
+        with _dispatch.use(other):
+            again = load(tmp_path / "model.dsconv")
+            assert_bits(again(x_), graph.compile(winograd=True)(x_))
+
+
+def test_several_inputs_and_outputs(tmp_path: Path) -> None:
+    model = two_inputs().compile(threads=2)
+    assert_bits(through_a_file(model, tmp_path)({"gate": GATE, "map": MAP}), model((MAP, GATE)))
+
+
+def test_a_copy_stays_when_the_file_goes(tmp_path: Path) -> None:
+    model = one_input().compile()
+    again = through_a_file(model, tmp_path)
+    (tmp_path / "model.dsconv").write_bytes(b"")
+    for same in (again, copy.deepcopy(again), pickle.loads(pickle.dumps(again))):
+        assert_bits(same(MAP), model(MAP))
+
+
+# Classifiers
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("labels", [None, [f"class {i}é" for i in range(CLASSES)]])
+def test_classifiers(tmp_path: Path, name: str, labels: list[str] | None) -> None:
+    model = Saved(name).load(tmp_path, labels=labels, threads=1)
+    again = through_a_file(model, tmp_path)
+    assert isinstance(again, Classifier) and again.preprocessing is not None
+    for attribute in ("family", "preprocessing", "classes", "labels"):
+        assert getattr(again, attribute) == getattr(model, attribute)
+    picture = np.random.default_rng(2).integers(0, 256, (40, 50, 3), np.uint8)
+    x = model.preprocess(picture)
+    assert_bits(again.preprocess(picture), x)
+    assert_bits(again(x), model(x))
+    assert_bits(again.features(x), model.features(x))
+    assert again.classify([picture], 3) == model.classify([picture], 3)
+
+
+@pytest.mark.parametrize("classes", [1000, 1001])
+def test_names_of_imagenet(tmp_path: Path, classes: int) -> None:
+    """They are not in the file."""
+    graph = models.mobilenet_v1(0.25, 32, classes)
+    write_own(tmp_path / "a.npz", graph, graph.init_weights())
+    model = load(tmp_path / "a.npz")
+    assert model.labels is not None and len(model.labels) == classes
+    assert through_a_file(model, tmp_path).labels == model.labels
+    assert b"tench" not in (tmp_path / "model.dsconv").read_bytes()
+    again = load(tmp_path / "model.dsconv", labels=list(map(str, range(classes))))
+    assert again.labels == tuple(map(str, range(classes)))
+    assert through_a_file(again, tmp_path).labels == again.labels
+
+
+def test_features_without_a_classifier(tmp_path: Path) -> None:
+    saved = Saved("mobilenet_v1")
+    arrays = {name: array for name, array in saved.arrays.items() if "Logits" not in name}
+    (tmp_path / "features").write_bytes(npz(arrays))
+    model = load(tmp_path / "features", resolution=32)
+    again = through_a_file(model, tmp_path)
+    x = np.ones((32, 32, 3), np.float32)
+    assert again.classes is None and again.labels is None
+    assert_bits(again.features(x), model.features(x))
+    with pytest.raises(ValueError, match="model.dsconv: classes given, but the weights hold no"):
+        load(tmp_path / "model.dsconv", classes=5)
+
+
+# Networks out of ONNX files
+
+WITHOUT_ONNX = """
+import sys
+sys.modules["onnx"] = None  # importing it is an ImportError
+import numpy as np, dsconv
+model, x, y = dsconv.load(sys.argv[1]), *map(np.load, sys.argv[2:])
+assert (model(x).view(np.uint32) == y.view(np.uint32)).all() and model.layout == "NCHW"
+print(model.inputs, model.outputs)
+"""
+
+
+def test_onnx(isa: Any, tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    graph = models.mobilenet_v2(0.35, 32, classes=5)
+    save(graph, tmp_path / "network.onnx")
+    model = load(tmp_path / "network.onnx", threads=1)
+    x = np.random.default_rng(3).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    again = through_a_file(model, tmp_path)
+    assert_bits(again(x), model(x))
+    assert again.inputs == {"input": (3, 32, 32)} and again.layout == "NCHW"
+    for name, array in (("x", x), ("y", model(x))):
+        np.save(tmp_path / f"{name}.npy", array)
+    files = (str(tmp_path / name) for name in ("model.dsconv", "x.npy", "y.npy"))
+    found = run(WITHOUT_ONNX, *files, DSCONV_ISA=_dispatch.isa)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == f"{model.inputs} {model.outputs}\n"
+
+
+def test_random_onnx_models(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    from onnx_files import saved
+    from onnx_random_models import RandomModel, random_models
+
+    @given(random_models())
+    def check(case: RandomModel) -> None:
+        model = load(saved(case.model, tmp_path))
+        results, expected = through_a_file(model, tmp_path)(*case.x), model(*case.x)
+        assert type(results) is type(expected)
+        for a, b in zip(
+            *(r if isinstance(r, list) else [r] for r in (results, expected)), strict=True
+        ):
+            assert_bits(a, b)
+
+    check()
+
+
+# Options and errors
+
+
+def test_options_of_load(tmp_path: Path) -> None:
+    path = tmp_path / "model.dsconv"
+    save(Saved("mobilenet_v1").load(tmp_path), path)
+    assert load(path).threads is None and load(path, 2).threads == 2
+    names = [f"class {i}" for i in range(CLASSES)]
+    assert load(path, classes=CLASSES, labels=names).labels == tuple(names)
+    (tmp_path / "labels.txt").write_text("\n".join(names))
+    assert load(path, labels=tmp_path / "labels.txt").labels == tuple(names)
+    for options, message in (
+        ({"classes": 5}, f"model.dsconv: the classifier has {CLASSES} classes, not .* classes=5"),
+        (
+            {"labels": names[1:]},
+            f"model.dsconv: the classifier has {CLASSES} classes, not .* 5 lab",
+        ),
+        ({"resolution": 32}, "model.dsconv: resolution does not apply to a compiled model"),
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load(path, **options)
+    for options in ({"threads": "2"}, {"threads": True}, {"classes": 6.0}, {"labels": 5}):
+        with pytest.raises(TypeError, match=f"{next(iter(options))} must be"):
+            load(path, **options)
+
+
+def test_classes_of_a_network_that_is_no_classifier(tmp_path: Path) -> None:
+    save(two_inputs().compile(), tmp_path / "model.dsconv")
+    for options in ({"classes": 3}, {"labels": ["a", "b", "c"]}):
+        with pytest.raises(ValueError, match="model.dsconv: .* given, but the weights hold no"):
+            load(tmp_path / "model.dsconv", **options)
+
+
+def test_the_content_decides_not_the_name(tmp_path: Path) -> None:
+    model = one_input().compile()
+    save(model, tmp_path / "model.dsconv")
+    (tmp_path / "model.dsconv").rename(tmp_path / "model.safetensors")
+    assert_bits(load(tmp_path / "model.safetensors")(MAP), model(MAP))
+
+
+def test_what_cannot_be_saved(tmp_path: Path) -> None:
+    path = tmp_path / "model.dsconv"
+    graph = one_input()
+    for thing, message in (
+        (graph.init_weights(), "a .dsconv file holds a compiled model, not only weights"),
+        (graph, "a graph without weights can be saved as .onnx only, got '.*model.dsconv'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            save(thing, path)
+    with pytest.raises(TypeError, match="model_or_weights must be a model, a graph or a mapping"):
+        save(5, path)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "npz", "onnx"])
+def test_unfolded_weights_are_not_there(tmp_path: Path, suffix: str) -> None:
+    save(one_input().compile(), tmp_path / "model.dsconv")
+    model = load(tmp_path / "model.dsconv")
+    message = "'one input' has no unfolded weights: .* went through a pickle or a .dsconv file"
+    with pytest.raises(ValueError, match=message):
+        save(model, tmp_path / f"model.{suffix}")
+    assert not (tmp_path / f"model.{suffix}").exists()
