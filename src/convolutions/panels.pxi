@@ -13,6 +13,17 @@ cdef enum:
     PREFETCH_DEPTH = 64           # from this k on
 
 
+cdef inline void begin_panel(
+    Panel* t, Py_ssize_t panel, Py_ssize_t depth, const float* weight, const float* bias,
+    const float* residual, float* c, Py_ssize_t columns,
+) noexcept nogil:
+    t.columns = min(BLOCK, columns - panel * BLOCK)
+    t.b = weight + panel * BLOCK * depth
+    t.bias = bias + panel * BLOCK
+    t.c = c + panel * BLOCK
+    t.residual = NULL if residual == NULL else residual + panel * BLOCK
+
+
 cdef void gemm_panels(
     Panel* t, const float* const* pixels, Py_ssize_t count,
     const float* weight, const float* bias, const float* residual, float* c,
@@ -26,25 +37,16 @@ cdef void gemm_panels(
     cdef Py_ssize_t panel, tiles, share, taller
     cdef int vecs
     t.pixel = pixels
-    if count == 1:
-        while first_panel + GEMM_PANELS <= min(last_panel, columns // BLOCK):
-            t.columns = BLOCK
-            t.b = weight + first_panel * BLOCK * depth
-            t.bias = bias + first_panel * BLOCK
-            t.c = c + first_panel * BLOCK
-            t.residual = NULL if residual == NULL else residual + first_panel * BLOCK
-            gemm_row(t, BLOCK * depth)
-            first_panel += GEMM_PANELS
+    while count == 1 and first_panel + GEMM_PANELS <= min(last_panel, columns // BLOCK):
+        begin_panel(t, first_panel, depth, weight, bias, residual, c, columns)
+        gemm_row(t, BLOCK * depth)
+        first_panel += GEMM_PANELS
     for panel in range(first_panel, last_panel):
-        t.columns = min(BLOCK, columns - panel * BLOCK)
+        begin_panel(t, panel, depth, weight, bias, residual, c, columns)
         vecs = 2 if t.columns > LANES else 1
         tiles = ceil_div(count, GEMM_ROWS if vecs == 2 else GEMM_ROWS_NARROW)
         share = count // tiles
         taller = count % tiles
-        t.b = weight + panel * BLOCK * depth
-        t.bias = bias + panel * BLOCK
-        t.c = c + panel * BLOCK
-        t.residual = NULL if residual == NULL else residual + panel * BLOCK
         t.ahead = 0
         t.next = t.b + BLOCK * depth if panel + 1 < last_panel else t.after
         if t.next != NULL and depth >= PREFETCH_DEPTH:
