@@ -42,6 +42,8 @@ cdef inline void copy_block(
         if g.multiplier > 1:
             for k in range(count):
                 row[p * BLOCK + k] = x[(first + k) // g.multiplier]
+        elif count == LANES:
+            vec_store(row + p * BLOCK, vec_load(x + first))
         else:
             memcpy(row + p * BLOCK, x + first, 4 * count)
         x += g.c
@@ -53,22 +55,20 @@ cdef inline void copy_row(
     """One map row into the windows of blocks begin .. end, which lie `pitch` floats apart."""
     # x: (W, C) -> row of each block: (left + W, BLOCK), behind the zeros that are there already
     cdef Py_ssize_t channels = g.c * g.multiplier, p, block
+    cdef Py_ssize_t whole = begin if g.multiplier > 1 else min(end, channels // BLOCK)
     cdef const float* pixel
     cdef float* to
     row += g.left * BLOCK
-    if g.multiplier > 1 or end * BLOCK > channels:
-        for block in range(begin, end):
-            copy_block(g, x, block * BLOCK, min(BLOCK, channels - block * BLOCK), row)
-            row += pitch
-        return
-    for p in range(g.w):
+    for p in range(g.w if begin < whole else 0):
         pixel = x + p * g.c + begin * BLOCK
         to = row + p * BLOCK
-        for block in range(begin, end):
+        for block in range(begin, whole):
             vec_store(to, vec_load(pixel))
             vec_store(to + LANES, vec_load(pixel + LANES))
             pixel += BLOCK
             to += pitch
+    for block in range(whole, end):
+        copy_block(g, x, block * BLOCK, min(BLOCK, channels - block * BLOCK), row + (block - begin) * pitch)
 
 
 cdef void depthwise_rows(
