@@ -33,7 +33,10 @@ class WorkerError(Exception):
 def environment(threads: int = 1) -> dict[str, str]:
     """Variables of a child process: the same packages, and OpenMP's default number of threads."""
     path = os.pathsep.join(filter(None, [*FOLDERS, os.environ.get("PYTHONPATH")]))
-    return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)}
+    variables = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)}
+    # Installed packages have their bytecode; a checkout gets it at its first import, unless:
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
+    return variables
 
 
 class Worker:
