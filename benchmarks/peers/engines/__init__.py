@@ -7,14 +7,13 @@
     load(path, threads, x) -> run                  load them; run() -> logits (N, classes)
 
 x is the float32 batch (N, H, W, C). `load` brings it into the engine's own layout; `run` computes
-and does nothing else. The engine itself is imported inside of these functions.
+and does nothing else. The engine itself is imported inside of these functions. A cold start goes
+through this package, so it imports nothing that takes time.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import Any
 
 NAMES = ("dsconv", "dsconv_winograd", "litert", "onnxruntime", "openvino", "ncnn", "torch")
@@ -29,11 +28,15 @@ def engine(name: str) -> Any:
 
 def installed(name: str) -> bool:
     """Whether the engine can be imported, without importing it."""
+    from importlib.util import find_spec
+
     return find_spec(engine(name).MODULE.partition(".")[0]) is not None
 
 
 def version_of(name: str) -> str:
     """The engine's version, or "unknown"."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(engine(name).DISTRIBUTION)
     except PackageNotFoundError:
