@@ -64,6 +64,11 @@ def _along(g: np.ndarray, taps: np.ndarray) -> np.ndarray:
     return g[:, 0] * taps[0] + g[:, 1] * taps[1] + g[:, 2] * taps[2]
 
 
+def applies(window: Window, groups: int) -> bool:
+    """Whether the algorithm computes such a convolution: 3 x 3 taps side by side, stride 1."""
+    return (*window[:3], groups) == ((3, 3), (1, 1), (1, 1), 1)
+
+
 def best_tile(window: Window, channels: int, filters: int, groups: int) -> int:
     """The tile, 2 or 4, with which a convolution is fastest; 0 where the direct one is.
 
@@ -76,7 +81,7 @@ def best_tile(window: Window, channels: int, filters: int, groups: int) -> int:
     number costs as much as 20 multiply-adds. Both constants were measured. The batch is
     left out: it must not choose the order of summation.
     """
-    if (*window[:3], groups) != ((3, 3), (1, 1), (1, 1), 1):
+    if not applies(window, groups):
         return 0
     height, width = window.output
     costs = {0: 9 * height * width * channels * filters}

@@ -72,13 +72,19 @@ class Classifier(Model):
         self.family, self.preprocessing, self.classes = family, preprocessing, classes
         self._labels = None if labels is None else tuple(labels)
 
-    @cached_property
+    @property
     def labels(self) -> tuple[str, ...] | None:
-        if self._labels is None and self.classes in (1000, 1001):
-            from dsconv.images import labels
+        """Names of the classes, or None."""
+        return self._usual_labels if self._labels is None else self._labels
 
-            return tuple(labels(self.classes))
-        return self._labels
+    @cached_property
+    def _usual_labels(self) -> tuple[str, ...] | None:
+        """Those that go with the number of classes."""
+        if self.classes not in (1000, 1001):
+            return None
+        from dsconv.images import labels
+
+        return tuple(labels(self.classes))
 
     def preprocess(self, image: Picture) -> np.ndarray:
         """Resize, crop and normalise a picture as the weights were evaluated.
@@ -177,7 +183,7 @@ class Classifier(Model):
             f"outputs={self.outputs})"
         )
 
-    def details(self) -> dict[str, Any]:
+    def _details(self) -> dict[str, Any]:
         return {
             "family": self.family,
             "preprocessing": self.preprocessing,
@@ -186,12 +192,11 @@ class Classifier(Model):
         }
 
     @classmethod
-    def checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
-        if set(details) != {"family", "preprocessing", "classes", "labels"}:
+    def _checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
+        names = "family", "preprocessing", "classes", "labels"
+        if set(details) != set(names):
             raise ValueError(f"the details of a classifier are others than {sorted(details)}")
-        family, preprocessing, classes, labels = (
-            details[key] for key in ("family", "preprocessing", "classes", "labels")
-        )
+        family, preprocessing, classes, labels = (details[name] for name in names)
         if not isinstance(family, str):
             raise TypeError(f"family must be a string, got {family!r}")
         if preprocessing is not None:

@@ -1,7 +1,7 @@
 """Compiled models in files: `dsconv.save(model, "network.dsconv")`, the way to the fastest start.
 
-Such a file has the layout of .safetensors. Its arrays are those of `dsconv.compiler.stored`: weights
-that are folded and packed, so that loading is little more than reading. The metadata hold the
+Such a file has the layout of .safetensors. Its arrays are those of `dsconv.compiler.stored`:
+weights that are folded and packed, so that loading is little more than reading. The metadata hold the
 optimised graph and what else makes the model, as JSON. On kernels of other widths than those that
 it was saved for the weights are packed again; the results are those of a compilation there.
 
@@ -24,7 +24,6 @@ from dsconv.compiler.stored import (
     Recipe,
     Sizes,
     arrays_of,
-    expected,
     recipe_of,
     restore,
 )
@@ -44,7 +43,7 @@ _CLASSES = {  # name in the file -> module of the class
     "Classifier": "dsconv.classifier",
     "OnnxModel": "dsconv.onnx.loading",
 }
-_FIELDS = {"version", "class", "name", "winograd", "lanes", "block", "details"}
+_FIELDS = {"version", "class", "name", "tiles", "lanes", "block", "details"}
 _WIDEST = 1024  # floats of a vec or a panel
 
 
@@ -57,18 +56,26 @@ def write_compiled(path: str | os.PathLike[str], model: Model) -> None:
         The file; one that is there is replaced once the new one is complete.
     model
         Any model: compiled, loaded or out of a pickle.
+
+    Raises
+    ------
+    TypeError
+        For a model of a class that is not dsconv's.
     """
     from dsconv.weights.safetensors import write_safetensors
 
+    name = type(model).__name__
+    if _CLASSES.get(name) != type(model).__module__:
+        raise TypeError(f"a model must be one of {', '.join(_CLASSES)}, got {type(model)!r}")
     recipe = recipe_of(model._lowered)
     about = {
         "version": VERSION,
-        "class": type(model).__name__,
+        "class": name,
         "name": model.name,
-        "winograd": recipe.winograd,
+        "tiles": recipe.tiles,
         "lanes": recipe.widths[0],
         "block": recipe.widths[1],
-        "details": model.details(),
+        "details": model._details(),
     }
     texts = {COMPILED: json.dumps(about), _GRAPH: to_json(recipe.graph)}
     write_safetensors(path, arrays_of(model._lowered), texts)
@@ -93,7 +100,7 @@ def load_compiled(file: WeightFile, threads: int | None) -> Model:
         about = _checked(parse_json(file.metadata[COMPILED].encode()))  # type: ignore[attr-defined]
         lowered = _lowered(file, about)
         cls = getattr(import_module(_CLASSES[about["class"]]), about["class"])
-        details = cls.checked_details(about["details"])
+        details = cls._checked_details(about["details"])
         return cls(about["name"], lowered, threads, **details)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{file.path}: compiled model: {error}") from None
@@ -107,9 +114,11 @@ def _checked(about: Any) -> dict[str, Any]:
         raise ValueError(f"must be described by {', '.join(sorted(_FIELDS))}")
     if type(about["class"]) is not str or about["class"] not in _CLASSES:
         raise ValueError(f"class {shorten(about['class'])}; allowed are {', '.join(_CLASSES)}")
-    for field, kind in (("name", str), ("winograd", bool), ("details", dict)):
+    for field, kind in (("name", str), ("tiles", dict), ("details", dict)):
         if type(about[field]) is not kind:
             raise ValueError(f"{field} must be of type {kind.__name__}")
+    if any(type(tile) is not int or tile not in (2, 4) for tile in about["tiles"].values()):
+        raise ValueError("tiles must map names to 2 or 4")
     for field in ("lanes", "block"):
         if type(about[field]) is not int or not 1 <= about[field] <= _WIDEST:
             raise ValueError(f"{field} must be an integer from 1 to {_WIDEST}")
@@ -117,12 +126,10 @@ def _checked(about: Any) -> dict[str, Any]:
 
 
 def _lowered(file: WeightFile, about: Mapping[str, Any]) -> Lowered:
-    """The steps, once it is certain that the arrays of the file are those of its graph."""
+    """The steps; the arrays of the file must be those of its graph."""
     graph = from_json(file.metadata.get(_GRAPH, ""), _KINDS)  # type: ignore[attr-defined]
-    recipe = Recipe(graph, about["winograd"], (about["lanes"], about["block"]))
-    sizes = expected(recipe)
-    _check_arrays(file, sizes)
-    return restore(recipe, sizes, file.read_into)
+    recipe = Recipe(graph, about["tiles"], (about["lanes"], about["block"]))
+    return restore(recipe, lambda sizes: _check_arrays(file, sizes), file.read_into)
 
 
 def _check_arrays(file: WeightFile, sizes: Sizes) -> None:

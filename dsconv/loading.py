@@ -34,8 +34,9 @@ def load(
 ) -> Any:
     """Load a network, from a file or by the name of published weights.
 
-    Widths, classes, padding, epsilon and the preparation of pictures are those of the family of
-    files that the names and shapes in the file belong to; nothing in it is executed.
+    Of weights, the names and shapes in the file tell the family of files that it belongs to, and
+    with it widths, classes, padding, epsilon and the preparation of pictures; .onnx and .dsconv
+    files hold their network. Nothing in a file is executed.
 
     Parameters
     ----------
@@ -46,11 +47,12 @@ def load(
         For every call; default: `dsconv.get_num_threads()` at the time of the call.
     resolution : int, optional
         Height and width of the input in pixels; by default those of the family, mostly 224. rho
-        is resolution / 224. Files that hold the graph have their own.
+        is resolution / 224. Refused for files that hold their network.
     classes : int, optional
-        How many classes the file must have; for networks that were trained further.
+        How many classes the file must have; for networks that were trained further. Not for .onnx.
     labels : sequence of str, or path, optional
         Names of the classes in the order of the outputs, or a text file with one in each line.
+        Not for .onnx.
 
     Returns
     -------
@@ -63,14 +65,15 @@ def load(
     FileNotFoundError
         If there is no such file and no such name.
     ValueError, TypeError
-        If it is damaged, of another format, the weights of no known network, or has not as many
-        classes as `classes` or `labels`.
+        If it is damaged, of another format, the weights of no known network, has not as many
+        classes as `classes` or `labels`, or for an option that does not apply to such files.
     """
     path = _find(path_or_name)
     if threads is not None:
         threads = integer(threads, "threads")
     if os.path.splitext(path)[1].lower() == ".onnx":
-        _refuse(path, "a file that holds its graph", resolution, classes, labels)
+        options = {"resolution": resolution, "classes": classes, "labels": labels}
+        _refuse(path, "a file that holds its graph", **options)
         from dsconv.onnx.loading import load_onnx
 
         return load_onnx(path, threads)
@@ -81,7 +84,7 @@ def load(
     names = None if labels is None else _labels(labels)
     with open_weights(path) as file:
         if COMPILED in getattr(file, "metadata", {}):
-            _refuse(path, "a compiled model", resolution)
+            _refuse(path, "a compiled model", resolution=resolution)
             return _compiled(file, threads, classes, names)
         return _from_weights(file, threads, resolution, classes, names)
 
@@ -120,7 +123,7 @@ def _compiled(
     model = load_compiled(file, threads)
     _check_classes(file.path, getattr(model, "classes", None), classes, labels)
     if labels is not None:
-        vars(model)["labels"] = vars(model)["_labels"] = tuple(labels)
+        vars(model)["_labels"] = tuple(labels)
     return model
 
 
@@ -156,8 +159,8 @@ def _lower(path: str, graph: Graph, weights: Mapping[str, np.ndarray], family: s
         raise kind(f"{path}: taken for {family}: {error}") from None
 
 
-def _refuse(path: str, what: str, *options: object) -> None:
-    for name, option in zip(("resolution", "classes", "labels"), options, strict=False):
+def _refuse(path: str, what: str, **options: object) -> None:
+    for name, option in options.items():
         if option is not None:
             raise ValueError(f"{path}: {name} does not apply to {what}")
 

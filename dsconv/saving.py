@@ -49,9 +49,9 @@ def save(
     Raises
     ------
     ValueError
-        For another suffix; for a model whose weights are no longer at hand (.dsconv takes it all the
-        same): its file is gone or has changed, or it comes out of a pickle or a .dsconv file; for a
-        name by which the new file would be
+        For another suffix, and for what a format does not take. For a model whose weights are no
+        longer at hand (.dsconv takes it all the same): its file is gone or has changed, or it comes
+        out of a pickle or a .dsconv file. For a name by which the new file would be
         taken for another network than the old one ("tf_" in front tells some of timm's).
     TypeError
         For anything but a model, a graph or a mapping, and arrays of other dtypes than numbers.
@@ -88,8 +88,8 @@ def _save_model(path: str, suffix: str, model: Model) -> None:
     source = model.source
     if source is None:
         raise ValueError(
-            f"the model {model.name!r} has no unfolded weights: it does not come from dsconv.load "
-            f"of a weight file or Graph.compile, or went through a pickle or a {SUFFIX} file; save it "
+            f"the model {model.name!r} has no unfolded weights: it does not come from dsconv.load of "
+            f"a weight file or Graph.compile, or went through a pickle or a {SUFFIX} file; save it "
             "where it was made"
         )
     if isinstance(source, FileSource):

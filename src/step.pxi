@@ -161,13 +161,15 @@ cdef inline bint panels_are_more_even(
     """Whether threads share the panels of a map, because its few rows are not shared evenly.
 
     7 rows are 4 and 3 for two threads (7 x 7, AVX2: separable 1024 -> 1024, 606 -> 548 us; standard
-    512 -> 512, 1360 -> 1195 us, each thread reading its own weights only). It costs 2 %, since each
-    thread reads the whole map, and a depthwise stage done anew, at about a third of the tile's speed.
+    512 -> 512, 1360 -> 1195 us, each thread reading its own weights only). Every thread but one pays
+    for it: 2 %, since each reads the whole map, and a depthwise stage done anew, at about a third of
+    the tile's speed.
     """
     cdef double cost = 0.02
     if s.op == OP_SEPARABLE:
-        cost += 3.0 * s.g.kh * s.g.kw * s.g.multiplier / s.g.oc
-    return panels >= threads and unevenness(panels, threads) + cost < unevenness(rows, threads)
+        cost += 3.0 * s.g.kh * s.g.kw / s.g.oc
+    cost *= threads - 1
+    return rows > 0 and panels >= threads and unevenness(panels, threads) + cost < unevenness(rows, threads)
 
 
 cdef inline bint inverted_in_phases(const Geometry* g, int threads) noexcept nogil:

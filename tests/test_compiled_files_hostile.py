@@ -96,13 +96,13 @@ def test_changes_of_the_graph(tmp_path: Path, kind: str) -> None:
         ("class", "builtins.eval", "class 'builtins.eval'"),
         ("class", ["Model"], "class of type list"),
         ("name", 3, "name must be of type str"),
-        ("winograd", 1, "winograd must be of type bool"),
+        ("tiles", True, "tiles must be of type dict"),
         ("details", [], "details must be of type dict"),
         ("lanes", 0, "lanes must be an integer from 1 to 1024"),
         ("lanes", True, "lanes must be an integer"),
         ("block", 1025, "block must be an integer from 1 to 1024"),
         ("block", 8.0, "block must be an integer"),
-        ("other", 1, "must be described by block, class, details, lanes, name, version, winograd"),
+        ("other", 1, "must be described by block, class, details, lanes, name, tiles, version"),
         ("details", {"labels": None}, r"a model has no details \['labels'\]"),
         ("class", "Classifier", r"the details of a classifier are others than \[\]"),
         ("class", "OnnxModel", r"the details of a network are others than \[\]"),
@@ -198,13 +198,39 @@ def test_the_other_algorithm(tmp_path: Path) -> None:
     graph = Graph()
     graph.output(graph.conv2d(graph.input((12, 12, 48)), 48, 3, name="conv"))
     path = tmp_path / "model.dsconv"
-    for winograd in (False, True):
+    for winograd, tiles in ((False, {"conv": 4}), (True, {}), (True, {"conv": 2})):
         save(graph.compile(winograd=winograd), path)
         content = Content(path)
-        assert content.about["winograd"] is winograd
-        content.about["winograd"] = not winograd
+        assert content.about["tiles"] == ({"conv": 4} if winograd else {})
+        content.about["tiles"] = tiles
         content.write(path)
         refused(path, "array 'conv:weight' must have shape")
+
+
+@pytest.mark.parametrize("tile", [1, 3, -2, 6, 10**30, 2.0, "4", [4], {}, None, True])
+def test_strange_tiles(tmp_path: Path, tile: Any) -> None:
+    graph = Graph()
+    graph.output(graph.conv2d(graph.input((12, 12, 48)), 48, 3, name="conv"))
+    path = tmp_path / "model.dsconv"
+    save(graph.compile(), path)
+    content = Content(path)
+    content.about["tiles"] = {"conv": tile}
+    content.write(path)
+    refused(path, "(tiles must map names to 2 or 4|a JSON integer)")
+
+
+def test_tiles_of_other_stages(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.conv2d(graph.input((12, 12, 8)), 8, 3, stride=2, name="strided")
+    x = graph.conv2d(graph.depthwise_conv2d(x, name="depthwise"), 8, name="pointwise")
+    graph.output(graph.conv2d(x, 8, 3, groups=2, name="groups"))
+    path = tmp_path / "model.dsconv"
+    for name in ("strided", "depthwise", "pointwise", "groups"):
+        save(graph.compile(), path)
+        content = Content(path)
+        content.about["tiles"] = {name: 4}
+        content.write(path)
+        refused(path, f"stage '{name}' does not run by Winograd's algorithm, tile 4")
 
 
 # Bytes

@@ -100,8 +100,9 @@ def first_result(name: str, files: Files) -> tuple[str, str]:
 
 def _weights() -> str:
     """The file of trained weights, or "" where there is none."""
-    path = Path(os.environ.get("DSCONV_SHARED", "")) / WEIGHTS
-    return str(path) if path.is_file() else ""
+    shared = os.environ.get("DSCONV_SHARED")
+    path = Path(shared or "") / WEIGHTS
+    return str(path) if shared and path.is_file() else ""
 
 
 def seconds(arguments: Sequence[str]) -> float:

@@ -34,7 +34,7 @@ def environment(threads: int = 1) -> dict[str, str]:
     """Variables of a child process: the same packages, and OpenMP's default number of threads."""
     path = os.pathsep.join(filter(None, [*FOLDERS, os.environ.get("PYTHONPATH")]))
     variables = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)}
-    # Installed packages have their bytecode; a checkout gets it at its first import, unless:
+    # Installed packages have their bytecode; let a checkout keep it, too.
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     return variables
 

@@ -69,6 +69,7 @@ def compile(
     """
     # Compiled models are loaded without these.
     from dsconv.compiler.lowering import lower
+    from dsconv.compiler.packings import packings_of, winograd_tiles
     from dsconv.compiler.parameters import Parameters
     from dsconv.compiler.passes import optimise
     from dsconv.weights.source import GraphSource
@@ -76,6 +77,8 @@ def compile(
     graph.validate()
     flag(winograd, "winograd")
     values = graph.init_weights(0) if weights is None else weights
-    model = Model(graph.name, lower(optimise(graph), Parameters(graph, values), winograd), threads)
+    fused = optimise(graph)
+    found = packings_of(fused, winograd_tiles(fused)) if winograd else None
+    model = Model(graph.name, lower(fused, Parameters(graph, values), found), threads)
     model.source = GraphSource(graph, weights)
     return model

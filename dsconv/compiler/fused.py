@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from dsconv.graph import LARGEST
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Shape
-from dsconv.layers.base import flag, layer_kind
+from dsconv.layers.base import flag, layer_kind, number
 
 _CHAINS = (
     (Dense,),
@@ -25,6 +26,14 @@ class Stage(NamedTuple):
     layer: Conv2D | DepthwiseConv2D | Dense
     norm: str | None = None  # name of the batch norm
     epsilon: float = 0.0  # of the batch norm
+
+    def check(self) -> None:
+        """TypeError or ValueError for what cannot be; the layer is the chain's affair."""
+        if not isinstance(self.name, str) or not isinstance(self.norm, str | None):
+            raise TypeError(f"names must be strings, got {self.name!r} and {self.norm!r}")
+        if ":" in self.name:
+            raise ValueError(f'the name of a stage must not contain ":", got {self.name!r}')
+        number(self.epsilon, "epsilon")
 
 
 @layer_kind
@@ -47,13 +56,15 @@ class Fused(Layer):
             Stage(**stage) if isinstance(stage, dict) else Stage(*stage) for stage in self.stages
         )
         self.residual = flag(self.residual, "residual")
+        for stage in self.stages:
+            stage.check()
         if not self._runs():
             raise ValueError(f"no kernel runs these stages in one pass: {self.stages}")
 
     def _runs(self) -> bool:
         """Whether there is a kernel for this chain."""
         chain = tuple(type(stage.layer) for stage in self.stages)
-        if chain not in _CHAINS or not all(isinstance(stage.name, str) for stage in self.stages):
+        if chain not in _CHAINS:
             return False
         last = self.last.layer
         if self.residual and not (isinstance(last, Conv2D) and last.groups == 1):
@@ -86,7 +97,7 @@ class Fused(Layer):
         if self.residual and shapes[1] != chain[-1]:
             raise ValueError(f"inputs {list(shapes)} do not fit {self.label}")
         for shape in chain:  # the graph checks those that it sees
-            if _size(shape) > LARGEST:
+            if math.prod(shape) > LARGEST:
                 raise ValueError(f"the map {shape} between stages has more than {LARGEST} values")
         return [chain[-1]]
 
@@ -99,7 +110,7 @@ class Fused(Layer):
     def weights(self, shapes: Sequence[Shape]) -> int:
         """Kernel weights of all stages, without biases."""
         chain = zip(self.stages, self.shapes(shapes), strict=False)
-        return sum(_size(stage.layer.parameters([shape])["weight"]) for stage, shape in chain)
+        return sum(math.prod(stage.layer.parameters([shape])["weight"]) for stage, shape in chain)
 
     def with_clip(self, clip: tuple[float, float] | None) -> Fused:
         """A copy that clips its result."""
@@ -121,10 +132,3 @@ def is_pointwise(layer: Layer, stride_one: bool = True) -> bool:
         and (layer.stride == (1, 1) or not stride_one)
         and layer.padding in ("same", "valid", ((0, 0), (0, 0)))
     )
-
-
-def _size(shape: Shape) -> int:
-    product = 1
-    for axis in shape:
-        product *= axis
-    return product

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ from dsconv import _dispatch, _steps, layers
 from dsconv._geometry import window
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.layout import VIEWS, Layout
-from dsconv.compiler.packings import Packing, packings
+from dsconv.compiler.packings import Packing, packings_of
 from dsconv.compiler.rearranging import (
     broadcast,
     channel_shuffle,
@@ -29,7 +29,10 @@ from dsconv.graph import Graph, Node
 from dsconv.layers import Shape
 from dsconv.packing import Block, PackedWeight, round_up
 
+MOST_STEPS = 1 << 16
+
 Map = tuple[int, int, int]
+Packings = Mapping[str, Packing]
 
 
 class Weights(Protocol):
@@ -55,13 +58,12 @@ class Record(NamedTuple):
 class Lowered:
     """A graph ready to run on one instruction set."""
 
-    def __init__(self, graph: Graph, kernels: ModuleType, winograd: bool) -> None:
+    def __init__(self, graph: Graph, kernels: ModuleType, packings: Packings) -> None:
         self.graph, self.kernels = graph, kernels  # the graph is optimised
-        self.winograd = winograd  # where it pays
+        self.packings = packings  # by name of the stage
         self.layout = Layout(graph)
-        self.packings = packings(graph, winograd)  # by name of the stage
         widths = kernels.lanes, kernels.block
-        floats = sum(round_up(p.floats(widths), 16) for p in self.packings.values())
+        floats = sum(round_up(packing.floats(widths), 16) for packing in packings.values())
         self.block = Block(floats)  # memory of the packed weights, each from a cache line on
         self.steps: list[Any] = []
         self.records: list[Record] = []
@@ -70,15 +72,32 @@ class Lowered:
         self.plain: dict[str, np.ndarray] = {}  # learned scales
 
 
-def lower(graph: Graph, weights: Weights, winograd: bool = False) -> Lowered:
-    """Plan memory, pack weights layer by layer and emit the steps."""
-    lowered = Lowered(graph, _dispatch.kernels, winograd)
+def lower(graph: Graph, weights: Weights, packings: Packings | None = None) -> Lowered:
+    """Plan memory, pack weights layer by layer and emit the steps.
+
+    Parameters
+    ----------
+    graph
+        An optimised graph.
+    weights
+        Where to get them.
+    packings
+        `packings_of(graph)`, perhaps with tiles of Winograd's algorithm.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 2^16 steps, as only copies of maps with many axes make.
+    """
+    lowered = Lowered(graph, _dispatch.kernels, packings or packings_of(graph))
     for node in graph.nodes.values():
         if isinstance(node.layer, (layers.Input, *VIEWS)):
             continue
         emit = Emitter(lowered, node, weights)
         steps = _EMIT[type(node.layer)](emit)
         lowered.steps += steps
+        if len(lowered.steps) > MOST_STEPS:
+            raise ValueError(f"layer {node.name!r}: the graph takes more than {MOST_STEPS} steps")
         shapes = graph.input_shapes(node.name)
         count = node.layer.weights(shapes) if isinstance(node.layer, Fused) else 0
         lowered.records.append(

@@ -11,7 +11,7 @@ from dsconv import _dispatch
 from dsconv._arguments import contiguous
 from dsconv._geometry import integer
 from dsconv.compiler.lowering import Lowered
-from dsconv.compiler.stored import arrays_of, expected, recipe_of, restore
+from dsconv.compiler.stored import arrays_of, recipe_of, restore
 from dsconv.packing import float32, is_float32
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Model:
     def _parts(
         self, arrays: tuple[np.ndarray, ...]
     ) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
-        """A batch in parts of at most `_chunk` examples: views of the arrays, number of examples."""
+        """A batch in parts of at most `_chunk` examples: views of the arrays, and how many."""
         count = len(arrays[0])
         if 0 < count <= self._chunk:
             yield arrays, count
@@ -176,13 +176,13 @@ class Model:
             arrays.append(contiguous(array))
         return tuple(arrays), single[0]
 
-    def details(self) -> dict[str, Any]:
+    def _details(self) -> dict[str, Any]:
         """Further arguments of the constructor, as values that JSON has; for pickles and files."""
         return {}
 
     @classmethod
-    def checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
-        """`details` out of a file that nobody vouches for; ValueError or TypeError if unfit."""
+    def _checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
+        """`_details` out of a file that nobody vouches for; ValueError or TypeError if unfit."""
         if details:
             raise ValueError(f"a model has no details {sorted(details)}")
         return details
@@ -193,13 +193,21 @@ class Model:
             "recipe": recipe_of(self._lowered),
             "arrays": arrays_of(self._lowered),
             "threads": self.threads,
-            "details": self.details(),
+            "details": self._details(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        recipe, arrays = state["recipe"], state["arrays"]
-        lowered = restore(recipe, expected(recipe), lambda name, out: np.copyto(out, arrays[name]))
-        self.__init__(state["name"], lowered, state["threads"], **state["details"])  # type: ignore[misc]
+        """Pack the weights for the instruction set in use, unless they are."""
+        if "recipe" not in state:
+            raise ValueError("the pickle was written by another version of dsconv")
+        arrays = state["arrays"]
+
+        def fill(name: str, out: np.ndarray) -> None:
+            out[...] = arrays[name].reshape(out.shape)
+
+        lowered = restore(state["recipe"], lambda sizes: None, fill)
+        arguments = state["name"], lowered, state["threads"]
+        self.__init__(*arguments, **state["details"])  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, inputs={self.inputs}, outputs={self.outputs})"

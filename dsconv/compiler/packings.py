@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.graph import Graph
-from dsconv.layers import Dense, DepthwiseConv2D, Shape
+from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Shape
 from dsconv.packing import Widths, packed_floats
+
+Tiles = Mapping[str, int]  # of Winograd's algorithm, by the name of the stage
+NO_TILES: Tiles = {}
 
 
 class Packing(NamedTuple):
-    """What `dsconv.packing` makes of a stage's weight."""
+    """What `dsconv.packing` makes of a stage's weight: the first fields of a `PackedWeight`."""
 
     kind: str
     shape: Shape  # for "winograd" of the transformed weight
@@ -27,37 +31,66 @@ class Packing(NamedTuple):
         return packed_floats(self.shape, self.kind, self.groups, widths)
 
 
-def packings(graph: Graph, winograd: bool) -> dict[str, Packing]:
+def packings_of(graph: Graph, tiles: Tiles = NO_TILES) -> dict[str, Packing]:
     """By the name of the stage, for an optimised graph.
 
     Raises
     ------
     ValueError
-        If two stages have one name.
+        If two stages have one name, or a stage does not run with its tile.
     """
     found: dict[str, Packing] = {}
+    for stage, shape, alone in _stages(graph):
+        if stage.name in found:
+            raise ValueError(f"two stages have the name {stage.name!r}")
+        packing = _packing(stage, shape)
+        if tile := tiles.get(stage.name):
+            packing = _transformed(packing, stage, shape, alone, tile)
+        found[stage.name] = packing
+    return found
+
+
+def winograd_tiles(graph: Graph) -> dict[str, int]:
+    """The stages for which Winograd's algorithm pays."""
+    from dsconv._winograd import best_tile
+
+    tiles = {}
+    for stage, shape, alone in _stages(graph):
+        layer = stage.layer
+        if alone and isinstance(layer, Conv2D):
+            place = layer.window([shape])
+            tiles[stage.name] = best_tile(place, shape[2], layer.filters, layer.groups)
+    return {name: tile for name, tile in tiles.items() if tile}
+
+
+def _stages(graph: Graph) -> Iterator[tuple[Stage, Shape, bool]]:
+    """Every stage with the shape of its input, and whether it is the only one of its node."""
     for node in graph.nodes.values():
         if isinstance(node.layer, Fused):
             chain = node.layer.shapes(graph.input_shapes(node.name))
             for stage, shape in zip(node.layer.stages, chain, strict=False):
-                if stage.name in found:
-                    raise ValueError(f"two stages have the name {stage.name!r}")
-                alone = winograd and len(node.layer.stages) == 1
-                found[stage.name] = _packing(stage, shape, alone)
-    return found
+                yield stage, shape, len(node.layer.stages) == 1
 
 
-def _packing(stage: Stage, shape: Shape, winograd: bool) -> Packing:
+def _packing(stage: Stage, shape: Shape) -> Packing:
     layer = stage.layer
     weight = layer.parameters([shape])["weight"]
     if isinstance(layer, Dense):
         return Packing("dense", weight, 1)
     if isinstance(layer, DepthwiseConv2D):
         return Packing("depthwise", weight, 1)
-    if winograd:
-        from dsconv._winograd import best_tile
-
-        tile = best_tile(layer.window([shape]), shape[2], layer.filters, layer.groups)
-        if tile:
-            return Packing("winograd", (tile + 2, tile + 2, *weight[2:]), 1)
     return Packing("conv2d", weight, layer.groups)
+
+
+def _transformed(packing: Packing, stage: Stage, shape: Shape, alone: bool, tile: int) -> Packing:
+    """For Winograd's algorithm; ValueError for a stage that does not run by it."""
+    from dsconv._winograd import applies
+
+    layer, side = stage.layer, tile + 2
+    if (
+        not alone
+        or not isinstance(layer, Conv2D)
+        or not applies(layer.window([shape]), layer.groups)
+    ):
+        raise ValueError(f"stage {stage.name!r} does not run by Winograd's algorithm, tile {tile}")
+    return Packing("winograd", (side, side, *packing.shape[2:]), 1)

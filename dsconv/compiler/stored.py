@@ -3,8 +3,8 @@
 The weights are folded and packed already. Kernels of the same widths read them as they are; for
 others they are unpacked and packed again. Arrays are named after layers, whose names have no ":":
 
-    STAGE:weight   float32, packed       NORM:factor, NORM:shift   float64, of a batch norm left over
-    STAGE:bias     float32               NAME/scale:value          float32, a learned scale
+    STAGE:weight   float32, packed      NORM:factor, NORM:shift   float64, of a batch norm left over
+    STAGE:bias     float32              NAME/scale:value          float32, a learned scale
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ import numpy as np
 
 from dsconv import _dispatch
 from dsconv.compiler.fused import Fused, Stage
-from dsconv.compiler.lowering import Lowered, lower
-from dsconv.compiler.packings import Packing, packings
+from dsconv.compiler.lowering import Lowered, Packings, lower
+from dsconv.compiler.packings import Packing, Tiles, packings_of
 from dsconv.graph import Graph
 from dsconv.layers import BatchNorm, Conv2D, Dense, DepthwiseConv2D
 from dsconv.packing import Block, PackedWeight, Widths, pack_named, unpack
 
-__all__ = ["Recipe", "arrays_of", "expected", "recipe_of", "restore"]
+__all__ = ["COMPILED", "Recipe", "Sizes", "arrays_of", "recipe_of", "restore"]
 
-COMPILED = "dsconv.model"  # the entry of a file that holds a compiled model: see `dsconv.compiled`
+# The entry of a file that holds a compiled model, see `dsconv.compiled`. It is here because loading
+# other files must not import that.
+COMPILED = "dsconv.model"
 
 Sizes = dict[str, tuple[int, np.dtype]]  # number of values and dtype, by name of the array
 _FLOAT, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
@@ -34,14 +36,15 @@ class Recipe(NamedTuple):
     """All of a compiled model but its arrays."""
 
     graph: Graph  # optimised
-    winograd: bool
+    tiles: Tiles  # of Winograd's algorithm, where it is used
     widths: Widths  # of the kernels that the weights are packed for
 
 
 def recipe_of(lowered: Lowered) -> Recipe:
     """What the model was compiled with."""
     kernels = lowered.kernels
-    return Recipe(lowered.graph, lowered.winograd, (kernels.lanes, kernels.block))
+    tiles = {name: packing.tile for name, packing in lowered.packings.items() if packing.tile}
+    return Recipe(lowered.graph, tiles, (kernels.lanes, kernels.block))
 
 
 def arrays_of(lowered: Lowered) -> dict[str, np.ndarray]:
@@ -58,15 +61,34 @@ def arrays_of(lowered: Lowered) -> dict[str, np.ndarray]:
     return arrays
 
 
-def expected(recipe: Recipe) -> Sizes:
-    """The arrays that belong to a recipe.
+def restore(
+    recipe: Recipe, check: Callable[[Sizes], object], fill: Callable[[str, np.ndarray], object]
+) -> Lowered:
+    """Make the steps again, for the instruction set in use.
+
+    Parameters
+    ----------
+    recipe
+        As `recipe_of` made it.
+    check
+        `check(sizes)` raises where the arrays are not those that belong to the recipe.
+    fill
+        `fill(name, out)` then writes one of them into a vector of its size and dtype.
 
     Raises
     ------
     ValueError
         If the graph is not one that `passes.optimise` makes.
     """
-    graph, found = recipe.graph, packings(recipe.graph, recipe.winograd)
+    found = packings_of(recipe.graph, recipe.tiles)
+    sizes = _sizes(recipe, found)
+    check(sizes)
+    return lower(recipe.graph, _Weights(recipe.widths, sizes, fill), found)
+
+
+def _sizes(recipe: Recipe, found: Packings) -> Sizes:
+    """The arrays that belong to a recipe."""
+    graph = recipe.graph
     sizes: Sizes = {}
     for node in graph.nodes.values():
         if isinstance(node.layer, Fused):
@@ -93,29 +115,14 @@ def _channels(packing: Packing) -> int:
     return last * packing.shape[2] if packing.kind == "depthwise" else last
 
 
-def restore(recipe: Recipe, sizes: Sizes, fill: Callable[[str, np.ndarray], object]) -> Lowered:
-    """Make the steps again, for the instruction set in use.
-
-    Parameters
-    ----------
-    recipe
-        As `recipe_of` made it.
-    sizes
-        `expected(recipe)`.
-    fill
-        `fill(name, out)` writes an array of `sizes` into a vector of its size and dtype.
-    """
-    return lower(recipe.graph, _Weights(recipe, sizes, fill), recipe.winograd)
-
-
 class _Weights:
     """Stored arrays, as `lower` asks for weights."""
 
     def __init__(
-        self, recipe: Recipe, sizes: Sizes, fill: Callable[[str, np.ndarray], object]
+        self, widths: Widths, sizes: Sizes, fill: Callable[[str, np.ndarray], object]
     ) -> None:
-        self._fill, self._sizes, self._widths = fill, sizes, recipe.widths
-        self._as_they_are = recipe.widths == (_dispatch.kernels.lanes, _dispatch.kernels.block)
+        self._fill, self._sizes, self._widths = fill, sizes, widths
+        self._as_they_are = widths == (_dispatch.kernels.lanes, _dispatch.kernels.block)
 
     def packed(
         self, stage: Stage, packing: Packing, block: Block

@@ -20,7 +20,7 @@ T = TypeVar("T")
 def layer_kind(cls: type[T]) -> type[T]:
     """Make the annotations of a class, in their order, the attributes that `Layer` handles.
 
-    A dataclass would do the same; importing and making those takes 4 ms of every start.
+    A dataclass would do the same; importing and making those took 3 ms of every start.
     """
     cls.__match_args__ = tuple(cls.__annotations__)  # type: ignore[attr-defined, misc]
     return cls

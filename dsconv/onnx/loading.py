@@ -67,11 +67,11 @@ class OnnxModel(Model):
         results = super().__call__(inputs)
         return list(results) if isinstance(results, tuple) else results
 
-    def details(self) -> dict[str, Any]:
+    def _details(self) -> dict[str, Any]:
         return {"inputs": self.inputs, "outputs": self.outputs}
 
     @classmethod
-    def checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
+    def _checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
         if set(details) != {"inputs", "outputs"}:
             raise ValueError(f"the details of a network are others than {sorted(details)}")
         for field, shapes in details.items():  # the constructor checks the numbers

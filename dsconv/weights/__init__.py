@@ -105,4 +105,5 @@ def _unknown(path: str, head: bytes) -> str:
         what = "a pickle, but not a PyTorch checkpoint; it is not opened"
     else:
         what = f"unknown format (first bytes {head[:8]!r})"
-    return f"{what}; allowed are .npz, .safetensors, PyTorch's .pth and Keras's .h5 and .keras"
+    known = ".npz, .safetensors, .dsconv, PyTorch's .pth and Keras's .h5 and .keras"
+    return f"{what}; allowed are {known}"
