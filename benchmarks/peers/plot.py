@@ -41,8 +41,6 @@ def save(results: Results, path: Path) -> None:
                 for seconds, alpha in ((timing.minimum, 0.45), (timing.median, 1.0)):
                     height = comparison.percent_of_peak(seconds)
                     panel.bar(at, height, 0.9 * width, color=f"C{index}", alpha=alpha)
-        for index, engine in enumerate(engines):
-            panel.bar(0, 0, color=f"C{index}", label=engine)
         panel.axhline(100, color="black", linewidth=1)
         panel.text(len(shown) - 0.5, 100.5, "FMA limit", ha="right", va="bottom", fontsize=8)
         panel.set_xticks(range(len(shown)), [comparison.network for comparison in shown])
@@ -50,6 +48,8 @@ def save(results: Results, path: Path) -> None:
         panel.set_ylim(0, max(108, 1.02 * panel.dataLim.y1))  # Winograd can pass the limit
         panel.set_ylabel("% of the FMA peak")
         panel.set_title(f"{count} thread{'s' if count > 1 else ''}")
-    panels[0, 0].legend(ncols=len(engines), fontsize=8, loc="upper left", frameon=False)
+    for index, engine in enumerate(engines):
+        panels[0, 0].bar(0, 0, color=f"C{index}", label=engine)
+    figure.legend(ncols=len(engines), fontsize=8, loc="outside upper center", frameon=False)
     figure.savefig(path)
     pyplot.close(figure)
