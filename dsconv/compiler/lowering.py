@@ -162,89 +162,48 @@ def _bounds(clip: tuple[float, float] | None) -> tuple[float, float]:
 def _fused(emit: Emitter) -> list[Any]:
     """A chain of stages is one step, whichever kernel it takes."""
     layer: Fused = emit.layer  # type: ignore[assignment]
-    chain = layer.shapes(emit.shapes)
-    x, y = emit.inputs[0], emit.outputs[0]
-    residual = emit.inputs[1] if layer.residual else None
-    last, bounds = layer.last, _bounds(layer.last.layer.clip)
-    if len(layer.stages) == 1:
-        if isinstance(last.layer, layers.DepthwiseConv2D):
-            place = last.layer.window([chain[0]])
-            data = emit.stage(last)
-            return [
-                _steps.depthwise(
-                    emit.kernels,
-                    as_map(chain[0]),
-                    place,
-                    last.layer.multiplier,
-                    *data,
-                    bounds,
-                    x,
-                    y,
-                )
-            ]
-        if isinstance(last.layer, layers.Dense):
-            place, shape, groups = window((1, 1), 1), (1, 1, chain[0][0]), 1
-        else:
-            place, shape = last.layer.window([chain[0]]), as_map(chain[0])
-            groups = last.layer.groups
-        data = emit.stage(last)
-        channels = chain[-1][-1]
-        return [
-            _steps.conv2d(
-                emit.kernels,
-                shape,
-                place,
-                channels,
-                groups,
-                *data,
-                bounds,
-                x,
-                y,
-                residual,
-                emit.tile(last),
-            )
-        ]
-    depthwise = layer.stages[-2].layer
+    if len(layer.stages) > 1:
+        return [_chain(emit, layer)]
+    (stage,), kernels = layer.stages, emit.kernels
+    last, (shape, output) = stage.layer, layer.shapes(emit.shapes)
+    ends: tuple[Any, ...] = _bounds(last.clip), emit.inputs[0], emit.outputs[0]
+    if isinstance(last, layers.DepthwiseConv2D):
+        place = last.window([shape])
+        data = emit.stage(stage)
+        return [_steps.depthwise(kernels, as_map(shape), place, last.multiplier, *data, *ends)]
+    if isinstance(last, layers.Dense):
+        place, groups, shape = window((1, 1), 1), 1, (1, 1, shape[0])
+    else:
+        place, groups = last.window([shape]), last.groups
+    ends = *ends, emit.inputs[1] if layer.residual else None, emit.tile(stage)
+    data = emit.stage(stage)
+    return [_steps.conv2d(kernels, as_map(shape), place, output[-1], groups, *data, *ends)]
+
+
+def _chain(emit: Emitter, layer: Fused) -> Any:
+    """[expansion,] depthwise and projection in one step."""
+    *front, middle, last = layer.stages
+    depthwise, chain, kernels = middle.layer, layer.shapes(emit.shapes), emit.kernels
     assert isinstance(depthwise, layers.DepthwiseConv2D)
-    middle, weights = _bounds(depthwise.clip), emit.stage(layer.stages[-2])
-    projection = emit.stage(last)
-    place, channels = depthwise.window([chain[-3]]), chain[-1][2]
-    if len(layer.stages) == 2:
-        return [
-            _steps.separable(
-                emit.kernels,
-                as_map(chain[0]),
-                place,
-                depthwise.multiplier,
-                channels,
-                *weights,
-                *projection,
-                middle,
-                bounds,
-                x,
-                y,
-                residual,
-            )  # fmt: skip
-        ]
-    expand = layer.stages[0]
-    return [
-        _steps.inverted_residual(
-            emit.kernels,
-            as_map(chain[0]),
-            place,
-            chain[1][2],
-            channels,
-            *emit.stage(expand),
-            *weights,
-            *projection,
-            _bounds(expand.layer.clip),
-            middle,
-            bounds,
-            x,
-            y,
-            residual,
-        )  # fmt: skip
-    ]
+    shape, channels, place = as_map(chain[0]), chain[-1][2], depthwise.window([chain[-3]])
+    data = *emit.stage(middle), *emit.stage(last)
+    ends: dict[str, Any] = {
+        "mid_bounds": _bounds(depthwise.clip),
+        "bounds": _bounds(last.layer.clip),
+        "x": emit.inputs[0],
+        "y": emit.outputs[0],
+        "residual": emit.inputs[1] if layer.residual else None,
+    }
+    if not front:
+        return _steps.separable(
+            kernels, shape, place, depthwise.multiplier, channels, *data, **ends
+        )
+    (expand,) = front
+    ends["in_bounds"] = _bounds(expand.layer.clip)
+    expansion = emit.stage(expand)
+    return _steps.inverted_residual(
+        kernels, shape, place, chain[1][2], channels, *expansion, *data, **ends
+    )
 
 
 def _elementwise(op: str, **fields: Any) -> Callable[[Emitter], list[Any]]:
