@@ -123,7 +123,8 @@ def _compiled(
     model = load_compiled(file, threads)
     _check_classes(file.path, getattr(model, "classes", None), classes, labels)
     if labels is not None:
-        vars(model)["_labels"] = tuple(labels)
+        assert isinstance(model, Classifier)  # it has classes
+        model._labels = tuple(labels)
     return model
 
 

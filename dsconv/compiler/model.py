@@ -157,7 +157,7 @@ class Model:
         single: list[bool] = []
         for (name, shape), given in zip(self.inputs.items(), x, strict=True):
             array = given
-            if not is_float32(array):
+            if type(array) is not np.ndarray or not is_float32(array):
                 array = float32(given, f"input {name!r}")
             single.append(array.shape == shape)
             if single[-1]:

@@ -1,4 +1,4 @@
-"""What a model was made from: its own weights are folded, and the others need not be kept twice."""
+"""Where the weights of a model are as they were before they were folded, for `dsconv.save`."""
 
 from __future__ import annotations
 
