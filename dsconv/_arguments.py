@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from dsconv import _dispatch, _steps
-from dsconv._geometry import bounds
-from dsconv.packing import PackedWeight, aligned_empty, float32, pack_named, packed_floats
+from dsconv._arrays import aligned_empty, contiguous, float32
+from dsconv._numbers import bounds
+from dsconv.packing import PackedWeight, pack_named, packed_floats
 
 Activation = None | str | tuple[float, float]
 Weight = np.ndarray | PackedWeight
@@ -26,14 +27,6 @@ def maps(x: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"x must have at least one channel, got shape {x.shape}")
     images = contiguous(x)
     return x, images if x.ndim == 4 else images[np.newaxis]
-
-
-def contiguous(array: np.ndarray) -> np.ndarray:
-    """The array itself where the kernels can read it, else a copy."""
-    flags = array.flags
-    if flags.c_contiguous and flags.aligned:
-        return array
-    return np.require(array, requirements=["C", "A"])
 
 
 def same_channels(images: np.ndarray, channels: int, name: str, shape: tuple[int, ...]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from dsconv import _cpu
-from dsconv._geometry import integer
+from dsconv._numbers import integer
 
 ISAS = (
     ("baseline", "avx2", "avx512")

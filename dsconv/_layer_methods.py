@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dsconv import layers
-from dsconv._geometry import Pair
+from dsconv._numbers import Pair
 from dsconv.layers import Layer, Shape
 
 Name = str | None

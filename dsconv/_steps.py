@@ -26,23 +26,16 @@ def geometry(
     bounds: Bounds = UNBOUNDED,
     **fields: Any,
 ) -> dict[str, Any]:
-    """The fields of struct Geometry (src/step.pxi); the number of images is set at every run."""
-    kernel = window.kernel if window else (1, 1)
-    stride = window.stride if window else (1, 1)
-    dilation = window.dilation if window else (1, 1)
-    (top, bottom), (left, right) = window.pad if window else ((0, 0), (0, 0))
+    """Fields of struct Geometry (src/step.pxi); the number of images is set at every run."""
     values = {
-        "n": 1, "h": shape[0], "w": shape[1], "c": shape[2],
+        "h": shape[0], "w": shape[1], "c": shape[2],
         "oh": output[0], "ow": output[1], "oc": output[2],
-        "kh": kernel[0], "kw": kernel[1], "sh": stride[0], "sw": stride[1],
-        "dh": dilation[0], "dw": dilation[1],
-        "top": top, "bottom": bottom, "left": left, "right": right,
-        "padded": int(bool(top or bottom or left or right)),
-        "groups": 1, "multiplier": 1, "hidden": 0, "tile": 0, "mode": 0,
         "low": bounds[0], "high": bounds[1],
-        "mid_low": -math.inf, "mid_high": math.inf, "in_low": -math.inf, "in_high": math.inf,
-        "alpha": 0.0, "beta": 0.0, "gamma": 0.0,
     }  # fmt: skip
+    if window:
+        (values["kh"], values["kw"]), (values["sh"], values["sw"]) = window.kernel, window.stride
+        (values["dh"], values["dw"]), (rows, columns) = window.dilation, window.pad
+        (values["top"], values["bottom"]), (values["left"], values["right"]) = rows, columns
     return values | fields
 
 
@@ -59,7 +52,7 @@ def conv2d(
         multiplier = channels // groups
         return depthwise(kernels, shape, window, multiplier, weight, bias, bounds, x, y)
     fields = geometry(shape, (*window.output, channels), window, bounds, groups=groups, tile=tile)
-    pointwise = window.kernel == (1, 1) and groups == 1 and not fields["padded"]
+    pointwise = window.kernel == (1, 1) and groups == 1 and window.pad == ((0, 0), (0, 0))
     weights = {"weight": weight, "bias": pack_bias(bias, channels, groups, kernels.lanes)}
     op = "winograd" if tile else "pointwise" if pointwise else "standard"
     return kernels.Step(op, fields, x, y, residual, weights)
@@ -107,7 +100,7 @@ def global_average(
 
 def add(
     kernels: ModuleType, shape: tuple[int, int, int], bounds: Bounds = UNBOUNDED,
-    x: Place = (1, 0), y: Place = (2, 0), residual: Place = (3, 0),
+    x: Place = (1, 0), y: Place = (3, 0), residual: Place = (2, 0),
 ) -> Any:  # fmt: skip
     """Elementwise sum of x and residual."""
     return kernels.Step("add", geometry(shape, shape, bounds=bounds), x, y, residual)

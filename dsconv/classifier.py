@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dsconv._geometry import integer
-from dsconv.compiler.fused import Fused
-from dsconv.compiler.lowering import Lowered, Record
-from dsconv.compiler.model import Model
-from dsconv.compiler.rearranging import copy_step
-from dsconv.functional import softmax
-from dsconv.graph import Graph, Node
-from dsconv.layers import Dense, Flatten, Reshape, Softmax
+from dsconv._numbers import integer
+from dsconv.compiler.model import Model, Shapes
 from dsconv.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from dsconv.compiler.model import Runnable
 
 Picture = str | os.PathLike | np.ndarray  # a file, or uint8 (H, W, 3)
 
@@ -53,15 +49,15 @@ class Classifier(Model):
     def __init__(
         self,
         name: str,
-        lowered: Lowered,
+        runnable: Runnable,
         threads: int | None,
         family: str,
         preprocessing: Preprocessing | None,
         classes: int | None,
         labels: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(name, lowered, threads)
-        if not takes_pictures(lowered.graph):
+        super().__init__(name, runnable, threads)
+        if not takes_pictures(self.inputs, self.outputs):
             raise ValueError(
                 "a classifier takes one square RGB picture and gives one vector, got inputs "
                 f"{self.inputs} and outputs {self.outputs}"
@@ -145,7 +141,9 @@ class Classifier(Model):
         if not pictures:
             return []
         probabilities = self(np.stack([self.preprocess(p) for p in pictures]))
-        if not _ends_in_softmax(self._lowered.graph):
+        if self._program.steps[-1].op != "softmax":
+            from dsconv.functional import softmax
+
             probabilities = softmax(probabilities)
         results = []
         for row in probabilities:
@@ -172,7 +170,9 @@ class Classifier(Model):
         """The model up to the classifier; it shares the packed weights."""
         if self.classes is None:
             return self
-        return Model(self.name, _before_classifier(self._lowered), self.threads)
+        from dsconv.compiler.features import before_classifier
+
+        return Model(self.name, before_classifier(self._lowered), self.threads)
 
     def _name(self, index: int) -> str:
         return self.labels[index] if self.labels else f"class {index}"
@@ -212,46 +212,7 @@ class Classifier(Model):
         return {**details, "preprocessing": preprocessing}
 
 
-def takes_pictures(graph: Graph) -> bool:
-    """Whether the graph takes one square RGB picture and gives one vector."""
-    inputs = [graph.shape(name) for name in graph.inputs]
-    outputs = [graph.shape(name) for name in graph.outputs]
-    square = [shape for shape in inputs if len(shape) == 3 and shape == (shape[0],) * 2 + (3,)]
-    return len(inputs) == len(square) == 1 and [len(shape) for shape in outputs] == [1]
-
-
-def _before_classifier(lowered: Lowered) -> Lowered:
-    """The same steps and packed weights up to the last fully connected layer, and a copy."""
-    from copy import copy
-
-    graph, layout = lowered.graph, lowered.layout
-    node = _node(graph, graph.outputs[0])
-    while isinstance(node.layer, (Softmax, Flatten, Reshape)):
-        node = _node(graph, node.inputs[0])
-    if not (isinstance(node.layer, Fused) and isinstance(node.layer.last.layer, Dense)):
-        raise ValueError(f"{graph.name}: layer {node.name!r} is no fully connected classifier")
-    tensor = node.inputs[0]
-    short = Graph(graph.name)
-    for earlier in graph.nodes.values():
-        if earlier.name == node.name:
-            break
-        short.add(earlier.layer, *earlier.inputs, name=earlier.name)
-    short.output(tensor)
-    names = [record.name for record in lowered.records]
-    records = lowered.records[: names.index(node.name)]
-    size = math.prod(graph.shape(tensor))
-    output = 1 + len(graph.inputs), 0  # the first output follows the inputs
-    step = copy_step(lowered.kernels, size, size, layout.place(tensor), output, (size,), (1,), (1,))
-    result = copy(lowered)
-    result.graph = short
-    result.steps = [*lowered.steps[: sum(record.steps for record in records)], step]
-    result.records = [*records, Record(tensor, "copy", 0, 0, 1)]
-    return result
-
-
-def _node(graph: Graph, tensor: str) -> Node:
-    return graph.nodes[tensor.partition(":")[0]]
-
-
-def _ends_in_softmax(graph: Graph) -> bool:
-    return isinstance(_node(graph, graph.outputs[0]).layer, Softmax)
+def takes_pictures(inputs: Shapes, outputs: Shapes) -> bool:
+    """Whether a network takes one square RGB picture and gives one vector."""
+    square = [shape for shape in inputs.values() if shape == (shape[:1] * 2 + (3,))]
+    return len(inputs) == len(square) == 1 and [len(s) for s in outputs.values()] == [1]

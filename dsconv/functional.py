@@ -18,7 +18,6 @@ from dsconv._arguments import (
     Weight,
     check_out,
     clamp,
-    contiguous,
     few_threads,
     maps,
     optional_vector,
@@ -28,8 +27,10 @@ from dsconv._arguments import (
     same_channels,
     vector,
 )
-from dsconv._geometry import Padding, Pair, integer, window
-from dsconv.packing import float32, pack
+from dsconv._arrays import contiguous, float32
+from dsconv._geometry import Padding, window
+from dsconv._numbers import Pair, integer
+from dsconv.packing import pack
 
 __all__ = [
     "add",
@@ -459,8 +460,8 @@ def add(
                 raise ValueError(f"out overlaps {name} without being the same array")
     a, b = contiguous(a), contiguous(b)
     step = _steps.add(_dispatch.kernels, (1, 1, 1), clamp(activation, "activation"))
-    program = _dispatch.kernels.Program([step])
-    program.run((a, out, b), a.size, few_threads(a))
+    program = _dispatch.kernels.Program([step], (1, 1), (1,))
+    program.run((a, b, out), a.size, few_threads(a))
     return out
 
 
@@ -474,5 +475,7 @@ def _run(
     number = _dispatch.threads_or_default(threads)
     if threads is None and y.size * terms < 1 << 20:
         number = 1
-    _dispatch.kernels.Program([step]).run((x, y), len(x), number)
+    if images := len(x):
+        sizes = (x.size // images,), (y.size // images,)
+        _dispatch.kernels.Program([step], *sizes).run((x, y), images, number)
     return y

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dsconv._geometry import integer
+from dsconv._numbers import integer
 from dsconv.preprocessing import (
     Preprocessing,
     central_crop,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dsconv._geometry import integer
+from dsconv._numbers import integer
 from dsconv.layers import Add, DepthwiseConv2D
 
 if TYPE_CHECKING:

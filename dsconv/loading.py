@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsconv._geometry import integer
-from dsconv.classifier import Classifier, Prediction, takes_pictures
-from dsconv.compiler.model import Model
-from dsconv.compiler.stored import COMPILED
+from dsconv._numbers import integer
 from dsconv.weights import open_weights
 
 if TYPE_CHECKING:
     from dsconv.compiler.lowering import Lowered
+    from dsconv.compiler.model import Model
     from dsconv.graph import Graph
     from dsconv.weights._file import WeightFile
 
-__all__ = ["Classifier", "Prediction", "load"]
+__all__ = ["load"]
+
+COMPILED = "dsconv.model"  # in the metadata of files that hold a compiled model
 
 Labels = Sequence[str] | str | os.PathLike  # names, or a text file with one in each line
 
@@ -97,6 +97,8 @@ def _from_weights(
     labels: Sequence[str] | None,
 ) -> Model:
     """The network that the names and shapes in the file belong to."""
+    from dsconv.classifier import Classifier, takes_pictures
+    from dsconv.compiler.model import Model
     from dsconv.weights.families import recognise
     from dsconv.weights.source import FileSource
 
@@ -105,7 +107,7 @@ def _from_weights(
     _check_classes(file.path, found.classes, classes, labels)
     lowered = _lower(file.path, graph, found.weights, found.family)
     model: Model
-    if takes_pictures(graph):
+    if takes_pictures(lowered.inputs, lowered.outputs):
         about = found.family, found.preprocessing, found.classes, labels
         model = Classifier(graph.name, lowered, threads, *about)
     else:
@@ -120,11 +122,10 @@ def _compiled(
     """The model in a file that holds a compiled one."""
     from dsconv.compiled import load_compiled
 
-    model = load_compiled(file, threads)
+    model = load_compiled(file, threads)  # type: ignore[arg-type]
     _check_classes(file.path, getattr(model, "classes", None), classes, labels)
-    if labels is not None:
-        assert isinstance(model, Classifier)  # it has classes
-        model._labels = tuple(labels)
+    if labels is not None:  # it has classes
+        model._labels = tuple(labels)  # type: ignore[attr-defined]
     return model
 
 

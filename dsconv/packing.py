@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from dsconv import _dispatch
-from dsconv._geometry import integer
+from dsconv._arrays import aligned_empty, float32
+from dsconv._numbers import integer
 
 KINDS = ("conv2d", "depthwise", "pointwise", "dense")
 Widths = tuple[int, int]  # what packing depends on: `lanes` and `block` of a kernel module
@@ -138,50 +139,6 @@ def unpack(
     return (np.stack(parts) if winograd else np.hstack(parts)).reshape(shape)
 
 
-_FLOAT32 = np.dtype(np.float32)
-
-
-def is_float32(array: object) -> bool:
-    """Whether this is a numpy array of native float32."""
-    return isinstance(array, np.ndarray) and array.dtype == _FLOAT32
-
-
-def float32(array: Any, name: str) -> np.ndarray:
-    """`array` as a numpy array of native float32, unchanged; another dtype is refused."""
-    try:
-        array = np.asarray(array)
-    except ValueError:  # a ragged list
-        raise TypeError(f"{name} must be float32, got {type(array).__name__}") from None
-    if not is_float32(array):  # byte-swapped ones are another dtype, too
-        raise TypeError(
-            f"{name} must be float32, got {array.dtype}; convert with {name}.astype(numpy.float32)"
-        )
-    return array
-
-
-def aligned_empty(floats: int, alignment: int = 64) -> np.ndarray:
-    """An uninitialised float32 vector that begins at a multiple of `alignment` bytes."""
-    raw = np.empty(floats + alignment // 4, np.float32)
-    start = -raw.ctypes.data % alignment // 4
-    return raw[start : start + floats]
-
-
-class Block:
-    """One stretch of memory that hands out vectors: `empty` for all weights of a network.
-
-    numpy asks for huge pages from 4 MB on, and weights side by side on them cost fewer TLB misses.
-    """
-
-    def __init__(self, floats: int) -> None:
-        self._memory = aligned_empty(floats, 2 << 20 if floats >= 1 << 20 else 64)
-        self._taken = 0
-
-    def __call__(self, floats: int) -> np.ndarray:
-        start = self._taken
-        self._taken += -(-floats // 16) * 16
-        return self._memory[start : start + floats]
-
-
 def packed_floats(
     shape: tuple[int, ...], kind: str, groups: int = 1, widths: Widths | None = None
 ) -> int:
@@ -190,6 +147,14 @@ def packed_floats(
     if kind == "depthwise" or _runs_as_depthwise(shape, groups):
         return shape[0] * shape[1] * round_up(math.prod(shape[2:]), block)
     return groups * math.prod(shape[:-1]) * round_up(shape[-1] // groups, lanes)
+
+
+def bias_floats(shape: tuple[int, ...], kind: str, groups: int, widths: Widths) -> int:
+    """Size of the bias beside a packed weight, see `pack_bias`."""
+    lanes, block = widths
+    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
+        return round_up(math.prod(shape[2:]), block)
+    return groups * round_up(shape[-1] // groups, lanes)
 
 
 def round_up(number: int, step: int) -> int:
@@ -247,3 +212,10 @@ def pack_bias(bias: np.ndarray | None, channels: int, groups: int, width: int) -
     if bias is not None:
         data[:, : channels // groups] = bias.reshape(groups, -1)
     return data.reshape(-1)
+
+
+def unpack_bias(data: np.ndarray, kind: str, shape: tuple[int, ...], groups: int) -> np.ndarray:
+    """The bias per output channel that was packed into `data` beside a weight of this shape."""
+    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
+        return data[: math.prod(shape[2:])]
+    return data.reshape(groups, -1)[:, : shape[-1] // groups].reshape(-1)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dsconv._geometry import Pair, integer, pair, real
+from dsconv._numbers import Pair, integer, pair, real
 
 __all__ = [
     "Preprocessing",

@@ -37,6 +37,7 @@ include "convolutions/winograd.pxi"
 include "convolutions/depthwise.pxi"
 include "convolutions/separable.pxi"
 include "convolutions/inverted_residual.pxi"
+include "checks.pxi"
 include "program.pxi"
 include "peak.pxi"
 

@@ -50,12 +50,13 @@ cdef give_back(Memory memory):
             break
 
 
-cdef const float* floats_of(object array, bint writable=False) except? NULL:
-    """Address of a C-contiguous float32 array; the caller keeps the array alive."""
+cdef const float* floats_of(object array, double* count, bint writable=False) except? NULL:
+    """Address and size of a C-contiguous float32 array; the caller keeps the array alive."""
     cdef Py_buffer view
     PyObject_GetBuffer(array, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
     cdef const float* data = <const float*>view.buf
     cdef bint fits = view.itemsize == 4 and view.format != NULL and view.format[0] == c'f'
+    count[0] = view.len // 4
     PyBuffer_Release(&view)
     if not fits:
         raise TypeError("kernels take C-contiguous float32 arrays")
@@ -74,59 +75,80 @@ cdef void* doubles_of(object array, Py_ssize_t count) except? NULL:
     return data
 
 
-cdef int check_size(const Geometry* g) except -1:
-    """Refuse windows out of all proportion to the map, before their size can overflow."""
-    cdef double rows = <double>(g.kh - 1) * g.dh + 1 + g.sh
-    cdef double columns = <double>(g.ow - 1) * g.sw + <double>(g.kw - 1) * g.dw + 1 + g.w
-    cdef double maps = <double>g.h * g.w + <double>g.oh * g.ow + <double>g.kh * g.kw
-    if rows * columns * (g.c * g.multiplier + BLOCK) > 2.0 ** 26 and rows * columns > 16 * maps:
-        raise ValueError(
-            f"dilation, stride and padding are too large for a map of {g.h} x {g.w}: the window "
-            f"under one output row is {rows:.0f} x {columns:.0f} pixels")
-    return 0
+GEOMETRY = {
+    "n": 1, "h": 1, "w": 1, "c": 1, "oh": 1, "ow": 1, "oc": 1,
+    "kh": 1, "kw": 1, "sh": 1, "sw": 1, "dh": 1, "dw": 1,
+    "top": 0, "bottom": 0, "left": 0, "right": 0, "padded": 0,
+    "groups": 1, "multiplier": 1, "hidden": 0, "tile": 0, "mode": 0,
+    "low": -INFINITY, "high": INFINITY, "mid_low": -INFINITY, "mid_high": INFINITY,
+    "in_low": -INFINITY, "in_high": INFINITY, "alpha": 0.0, "beta": 0.0, "gamma": 0.0,
+}
+
+
+cdef Axes axes_of(object numbers):
+    """Five numbers."""
+    cdef Axes axes
+    axes.axis[0], axes.axis[1], axes.axis[2], axes.axis[3], axes.axis[4] = numbers
+    return axes
 
 
 cdef class Step:
     """One layer: `op`, its geometry, (slot, offset) of its maps and its packed weights.
 
-    `weights` may hold weight, bias, mid_weight, mid_bias, in_weight and in_bias; `layout`, for
-    copies, is (sizes, strides of x, strides of y, shift of x, shift of y).
+    `geometry` has the fields of struct Geometry that are not as in `GEOMETRY`; `weights` may hold
+    weight, bias, mid_weight, mid_bias, in_weight and in_bias; `layout`, for copies, is (sizes,
+    strides of x, strides of y, shift of x, shift of y). All of it can be read again.
     """
     cdef StepData data
     cdef Py_ssize_t[2] x
     cdef Py_ssize_t[2] y
     cdef Py_ssize_t[2] residual
-    cdef dict weights           # keeps alive what data points into
+    cdef readonly str op
+    cdef readonly dict geometry
+    cdef readonly tuple places      # of x, y and residual, which may be None
+    cdef readonly dict weights      # keeps alive what data points into
+    cdef readonly object layout
 
     def __init__(self, str op, dict geometry, x, y, residual=None, dict weights=None, layout=None):
-        cdef int i
-        memset(&self.data, 0, sizeof(StepData))
+        cdef StepData* s = &self.data
+        cdef Sizes sizes
+        memset(s, 0, sizeof(StepData))
         if op not in OPS:
             raise ValueError(f"op must be one of {sorted(OPS)}, got {op!r}")
-        self.data.op = OPS[op]
-        self.data.g = geometry
-        check_size(&self.data.g)
+        self.op, self.geometry, self.layout = op, geometry, layout
+        self.places, self.weights = (x, y, residual), weights or {}
+        s.op = OPS[op]
+        if not geometry.keys() <= GEOMETRY.keys():
+            raise ValueError(f"geometry has no {sorted(geometry.keys() - GEOMETRY.keys())}")
+        s.g = GEOMETRY | geometry
+        s.g.padded = s.g.top > 0 or s.g.bottom > 0 or s.g.left > 0 or s.g.right > 0
+        check_geometry(s.op, &s.g)
         self.x[0], self.x[1] = x
         self.y[0], self.y[1] = y
         self.residual[0], self.residual[1] = residual or (-1, 0)
-        self.weights = weights or {}
-        self.data.weight = self.floats("weight")
-        self.data.bias = self.floats("bias")
-        self.data.mid_weight = self.floats("mid_weight")
-        self.data.mid_bias = self.floats("mid_bias")
-        self.data.in_weight = self.floats("in_weight")
-        self.data.in_bias = self.floats("in_bias")
-        if layout is not None:
-            for i in range(5):
-                self.data.size.axis[i] = layout[0][i]
-                self.data.x_strides.axis[i] = layout[1][i]
-                self.data.y_strides.axis[i] = layout[2][i]
-            self.data.shift = layout[3]
-            self.data.to_shift = layout[4]
+        sizes = weights_of(s.op, &s.g)
+        s.weight = self.floats("weight", sizes.weight)
+        s.bias = self.floats("bias", sizes.bias)
+        s.mid_weight = self.floats("mid_weight", sizes.mid_weight)
+        s.mid_bias = self.floats("mid_bias", sizes.mid_bias)
+        s.in_weight = self.floats("in_weight", sizes.in_weight)
+        s.in_bias = self.floats("in_bias", sizes.in_bias)
+        if s.op == OP_COPY:
+            sizes_of_axes, x_strides, y_strides, s.shift, s.to_shift = layout
+            s.size = axes_of(sizes_of_axes)
+            s.x_strides, s.y_strides = axes_of(x_strides), axes_of(y_strides)
+            check_axes(s)
 
-    cdef const float* floats(self, str name) except? NULL:
+    cdef const float* floats(self, str name, double least) except? NULL:
+        """Address of a weight that has at least so many floats, or NULL where none is read."""
+        cdef double count = 0
+        cdef const float* data = NULL
         array = self.weights.get(name)
-        return NULL if array is None else floats_of(array)
+        if array is not None:
+            data = floats_of(array, &count)
+        if count < least:
+            raise ValueError(f"{self.op} takes {least:.0f} floats of {name}, got {count:.0f}")
+        return data
 
 
 cdef Py_ssize_t strip_scratch(const StepData* s, Py_ssize_t rows) noexcept nogil:
@@ -222,24 +244,68 @@ cdef void run_team_member(
 
 
 cdef class Program:
-    """Steps in order. `run(arrays, n)` runs them on n images; arrays are slots 1, 2, ..."""
-    cdef list steps
-    cdef Py_ssize_t arena
+    """Steps in order. `run(arrays, n)` runs them on n images; arrays are slots 1, 2, ...
 
-    def __init__(self, list steps not None, Py_ssize_t arena=0):
-        for step in steps:
-            if not isinstance(step, Step):
-                raise TypeError(f"steps must be Step objects, got {type(step).__name__}")
-        self.steps = list(steps)
-        self.arena = arena
+    `inputs` and `outputs` are the floats of these arrays for one image, inputs first. Steps write
+    into outputs and the arena alone.
+
+    Attributes
+    ----------
+    arena : int
+        Floats of slot 0 for one image: as far as the steps reach.
+    """
+    cdef readonly tuple steps
+    cdef readonly Py_ssize_t arena
+    cdef tuple sizes
+    cdef Py_ssize_t inputs
+
+    def __init__(self, steps not None, tuple inputs not None, tuple outputs not None):
+        cdef Step step
+        cdef const Geometry* g
+        self.steps, self.sizes, self.inputs = tuple(steps), inputs + outputs, len(inputs)
+        for size in self.sizes:
+            if not 1 <= size <= MOST_FLOATS:
+                raise ValueError(f"arrays must have from 1 to {MOST_FLOATS:.0f} floats, got {size}")
+        for item in self.steps:
+            if not isinstance(item, Step):
+                raise TypeError(f"steps must be Step objects, got {type(item).__name__}")
+            step = item
+            g = &step.data.g
+            self.reach(step.x, <double>g.h * g.w * g.c, False)
+            self.reach(step.y, <double>g.oh * g.ow * g.oc, True)
+            if step.residual[0] >= 0:
+                self.reach(step.residual, residual_floats(&step.data), False)
+            elif step.data.op in (OP_ADD, OP_MUL):
+                raise ValueError(f"{step.op} takes a second input")
+        self.arena = round_up(self.arena, 16)
+
+    cdef int reach(self, const Py_ssize_t* place, double floats, bint written) except -1:
+        """A map must lie within its array; the arena becomes as large as it takes."""
+        cdef Py_ssize_t slot = place[0], first = self.inputs + 1 if written else 1
+        cdef double end = place[1] + floats, size = MOST_FLOATS
+        if slot:
+            if not first <= slot <= len(self.sizes):
+                raise ValueError(f"slot must be 0, or from {first} to {len(self.sizes)}, got {slot}")
+            size = self.sizes[slot - 1]
+        if place[1] < 0 or end > size:
+            raise ValueError(f"floats {place[1]} to {end:.0f} of slot {slot} are not all there")
+        if not slot:
+            self.arena = max(self.arena, <Py_ssize_t>end)
+        return 0
 
     def run(self, tuple arrays not None, Py_ssize_t n, int threads, stamps=None):
-        """`arrays` are C-contiguous float32 arrays of the sizes that the steps were built for.
+        """`arrays` are C-contiguous float32 arrays of n images.
 
         `stamps`, a float64 vector one longer than the steps, takes the seconds between steps.
         """
         cdef Py_ssize_t count = len(self.steps), scratch = 0, middle = 0, i, slots = len(arrays) + 1
         cdef Py_ssize_t arena = round_up(self.arena * n, 16)
+        cdef double size
+        if <double>self.arena * n > MOST_FLOATS:
+            raise MemoryError(f"no memory for {n} times {4 * self.arena} bytes")
+        if slots != len(self.sizes) + 1 or n < 0 or threads < 1:
+            raise ValueError(f"run takes {len(self.sizes)} arrays, images and threads, got "
+                             f"{len(arrays)}, {n} and {threads}")
         cdef Py_ssize_t head = round_up(
             (count * sizeof(StepData) + 2 * count * sizeof(Py_ssize_t) + slots * sizeof(void*)) // 4 + 1, 16)
         cdef Step step
@@ -275,7 +341,9 @@ cdef class Program:
         try:
             slot[0] = memory.data + head
             for i in range(1, slots):
-                slot[i] = <float*>floats_of(arrays[i - 1])
+                slot[i] = <float*>floats_of(arrays[i - 1], &size, i > self.inputs)
+                if size != <double>n * <Py_ssize_t>self.sizes[i - 1]:
+                    raise ValueError(f"array {i} must have {n} x {self.sizes[i - 1]} floats, got {size:.0f}")
             for i in range(count):
                 step = self.steps[i]
                 s = &steps[i]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from small_models import two_inputs
 
+from dsconv.classifier import Classifier
 from dsconv.compiled import _GRAPH
-from dsconv.compiler.stored import COMPILED
 from dsconv.graph import Graph
 from dsconv.layers import Add
-from dsconv.loading import Classifier, load
+from dsconv.loading import COMPILED, load
 from dsconv.onnx.loading import OnnxModel
 from dsconv.preprocessing import Preprocessing
 from dsconv.saving import save

@@ -11,8 +11,9 @@ from checkpoint_files import Arrays, npz, pth, slim, torchvision
 from random_graphs import random_weights
 
 from dsconv import models
+from dsconv.classifier import Classifier
 from dsconv.graph import Graph
-from dsconv.loading import Classifier, load
+from dsconv.loading import load
 
 CLASSES = 6
 

@@ -18,10 +18,11 @@ from saved_networks import CLASSES, NETWORKS, Saved
 from small_models import GATE, MAP, one_input, two_inputs
 
 from dsconv import _dispatch, models
+from dsconv.classifier import Classifier
 from dsconv.compiler.model import Model
 from dsconv.graph import Graph
 from dsconv.layers import BatchNorm
-from dsconv.loading import Classifier, load
+from dsconv.loading import load
 from dsconv.saving import save
 from dsconv.weights.own import write_own
 

@@ -13,7 +13,8 @@ from saved_networks import NETWORKS, Saved
 
 import dsconv
 from dsconv import images
-from dsconv.loading import Classifier, load
+from dsconv.classifier import Classifier
+from dsconv.loading import load
 
 CLASSES = 6
 

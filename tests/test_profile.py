@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dsconv import models
-from dsconv.packing import Block
+from dsconv._arrays import Block
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,6 +12,7 @@ where |A| and |B| hold the magnitudes of the entries: the norms of both transfor
 
 from __future__ import annotations
 
+import math
 import pickle
 from dataclasses import dataclass
 from types import ModuleType
@@ -27,10 +28,11 @@ from tolerance import assert_close, gamma, rounding
 
 import dsconv
 from dsconv import _dispatch, _steps, _winograd, models
+from dsconv._arrays import aligned_empty
 from dsconv._geometry import window
 from dsconv.graph import Graph
 from dsconv.layers import Add
-from dsconv.packing import aligned_empty, pack_named
+from dsconv.packing import pack_named
 
 TILES = (2, 4)
 ACTIVATIONS = (_steps.UNBOUNDED, (0.0, 6.0))
@@ -56,16 +58,17 @@ class Layer:
     def __call__(self, kernels: ModuleType, images: slice = slice(None), threads: int = 1) -> Any:
         weight = _winograd.transform(self.weight, self.tile)
         packed = pack_named(weight, "weight", "winograd", 1, aligned_empty)
-        shape, place = self.x.shape[1:], None if self.residual is None else (3, 0)
+        shape, second = self.x.shape[1:], self.residual is not None
         step = _steps.conv2d(
             kernels, shape, self.window, self.filters, 1, packed.data, self.bias, self.bounds,
-            residual=place, tile=self.tile,
+            y=(2 + second, 0), residual=(2, 0) if second else None, tile=self.tile,
         )  # fmt: skip
-        arrays = [self.x[images], np.full(self.shape, np.nan, np.float32)[images]]
-        if self.residual is not None:
-            arrays.append(self.residual[images])
-        kernels.Program([step]).run(tuple(arrays), len(arrays[0]), threads)
-        return arrays[1]
+        inputs = [self.x] if self.residual is None else [self.x, self.residual]
+        arrays = [array[images] for array in (*inputs, np.full(self.shape, np.nan, np.float32))]
+        sizes = tuple(math.prod(array.shape[1:]) for array in arrays)
+        program = kernels.Program([step], sizes[:-1], sizes[-1:])
+        program.run(tuple(arrays), len(arrays[0]), threads)
+        return arrays[-1]
 
     def expected(self) -> tuple[np.ndarray, np.ndarray]:
         """The result in float64, and its tolerance."""
@@ -185,8 +188,7 @@ def network() -> tuple[Graph, np.ndarray]:
 
 def tiles(model: Any) -> list[int]:
     """Of the layers that took Winograd's algorithm."""
-    packed = [weight for weight, _ in model._lowered.packed.values()]
-    return [weight.shape[0] - 2 for weight in packed if weight.kind == "winograd"]
+    return [packing.tile for packing in model._lowered.packings.values() if packing.tile]
 
 
 def test_off_by_default(isa: Any) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dsconv.compiler.model import Model
-from dsconv.layers.base import flag
 
 if TYPE_CHECKING:
     from dsconv.graph import Graph
@@ -67,11 +66,12 @@ def compile(
         For a graph that is not complete, a `winograd` that is not a bool, and weights that are
         missing, left over, or of the wrong shape or dtype; names them.
     """
-    # Compiled models are loaded without these.
+    # Models out of files run without these.
     from dsconv.compiler.lowering import lower
     from dsconv.compiler.packings import packings_of, winograd_tiles
     from dsconv.compiler.parameters import Parameters
     from dsconv.compiler.passes import optimise
+    from dsconv.layers.base import flag
     from dsconv.weights.source import GraphSource
 
     graph.validate()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from dsconv import _dispatch, _steps, layers
+from dsconv._arrays import Block
 from dsconv._geometry import window
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.layout import VIEWS, Layout
@@ -27,7 +28,7 @@ from dsconv.compiler.rearranging import (
 )
 from dsconv.graph import Graph, Node
 from dsconv.layers import Shape
-from dsconv.packing import Block, PackedWeight, round_up
+from dsconv.packing import PackedWeight, round_up
 
 MOST_STEPS = 1 << 16
 
@@ -67,9 +68,31 @@ class Lowered:
         self.block = Block(floats)  # memory of the packed weights, each from a cache line on
         self.steps: list[Any] = []
         self.records: list[Record] = []
-        self.packed: dict[str, tuple[PackedWeight, np.ndarray | None]] = {}
-        self.norms: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # not folded
-        self.plain: dict[str, np.ndarray] = {}  # learned scales
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """Shapes by tensor name, without the batch."""
+        return {name: self.graph.shape(name) for name in self.graph.inputs}
+
+    @property
+    def outputs(self) -> dict[str, Shape]:
+        """Shapes by tensor name, without the batch."""
+        return {name: self.graph.shape(name) for name in self.graph.outputs}
+
+    @property
+    def unshared(self) -> int:
+        """Floats of the arena for each image if no two tensors shared memory."""
+        return self.layout.unshared
+
+    @property
+    def mult_adds(self) -> int:
+        """Of all layers, for each image."""
+        return sum(record.mult_adds for record in self.records)
+
+    @property
+    def lowered(self) -> Lowered:
+        """Itself: see `Runnable`."""
+        return self
 
 
 def lower(graph: Graph, weights: Weights, packings: Packings | None = None) -> Lowered:
@@ -127,7 +150,6 @@ class Emitter:
         """Packed weight and bias of a stage."""
         packing = self._lowered.packings[stage.name]
         packed, bias = self._weights.packed(stage, packing, self._lowered.block)
-        self._lowered.packed[stage.name] = packed, None if bias is None else bias.copy()
         return packed.data, bias
 
     def tile(self, stage: Stage) -> int:
@@ -136,12 +158,10 @@ class Emitter:
 
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
         factor, shift = self._weights.norm(name, epsilon)
-        self._lowered.norms[name] = factor, shift
         return factor.astype(np.float32), shift.astype(np.float32)
 
     def read(self, name: str) -> np.ndarray:
-        array = self._lowered.plain[name] = self._weights.read(name).copy()
-        return array
+        return self._weights.read(name).copy()
 
     def step(self, op: str, **fields: Any) -> Any:
         """A step from the first input (and the second, if any) to the first output."""

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dsconv import _dispatch
-from dsconv._arguments import contiguous
-from dsconv._geometry import integer
-from dsconv.compiler.lowering import Lowered
-from dsconv.compiler.stored import arrays_of, recipe_of, restore
-from dsconv.packing import float32, is_float32
+from dsconv._arrays import contiguous, float32, is_float32
+from dsconv._numbers import integer
 
 if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Protocol
+
+    from dsconv.compiler.lowering import Lowered
     from dsconv.compiler.profile import Profile
     from dsconv.weights.source import FileSource, GraphSource
+
+    class Runnable(Protocol):
+        """What a call needs: `lowering.Lowered`, or `executable.Executable` out of a file."""
+
+        @property
+        def kernels(self) -> ModuleType: ...
+        @property
+        def steps(self) -> Sequence[Any]: ...
+        @property
+        def inputs(self) -> Shapes: ...
+        @property
+        def outputs(self) -> Shapes: ...
+        @property
+        def unshared(self) -> int: ...
+        @property
+        def mult_adds(self) -> int: ...
+        @property
+        def lowered(self) -> Lowered: ...
+
 
 # A batch is run in parts whose activations stay in the caches: MobileNetV1 two images at a time (32
 # images, best per image: 1 13.2 ms, 2 13.2, 4 13.9, 13 14.2), V2 four (1 8.7 ms, 4 7.7, 13 8.2).
 CHUNK_BYTES = 10 << 20  # arena of one run
+
+PICKLE = 2  # version of what is in a pickle
+
+Shapes = dict[str, tuple[int, ...]]  # by tensor name, without the batch
 
 
 class Model:
@@ -43,17 +68,21 @@ class Model:
 
     source: GraphSource | FileSource | None = None
 
-    def __init__(self, name: str, lowered: Lowered, threads: int | None = None) -> None:
+    def __init__(self, name: str, runnable: Runnable, threads: int | None = None) -> None:
         self.name = name
         self.threads = None if threads is None else integer(threads, "threads")
-        self._lowered = lowered
-        graph, layout = lowered.graph, lowered.layout
-        self.inputs = {name: graph.shape(name) for name in graph.inputs}
-        self.outputs = {name: graph.shape(name) for name in graph.outputs}
-        self.arena_bytes = 4 * layout.unshared, 4 * layout.arena
-        self._program = lowered.kernels.Program(lowered.steps, layout.arena)
-        self._mult_adds = sum(record.mult_adds for record in lowered.records)
-        self._chunk = max(1, CHUNK_BYTES // max(4 * layout.arena, 1))
+        self._runnable = runnable
+        self.inputs, self.outputs = runnable.inputs, runnable.outputs
+        sizes = (tuple(map(math.prod, shapes.values())) for shapes in (self.inputs, self.outputs))
+        self._program = runnable.kernels.Program(runnable.steps, *sizes)
+        self.arena_bytes = 4 * runnable.unshared, 4 * self._program.arena
+        self._mult_adds = runnable.mult_adds
+        self._chunk = max(1, CHUNK_BYTES // max(self.arena_bytes[1], 1))
+
+    @property
+    def _lowered(self) -> Lowered:
+        """The layers, for all but calls."""
+        return self._runnable.lowered
 
     def __call__(self, x: Any) -> Any:
         """Run the model.
@@ -106,8 +135,8 @@ class Model:
             raise ValueError("x must have at least one example for a profile, got none")
         results = tuple(np.empty((count, *s), np.float32) for s in self.outputs.values())
         threads = self._threads(count)
-        records, total, peak = self._lowered.records, [], Peak(self._lowered.kernels)
-        stamps = np.zeros(len(self._lowered.steps) + 1)
+        records, total, peak = self._lowered.records, [], Peak(self._runnable.kernels)
+        stamps = np.zeros(len(self._program.steps) + 1)
         starts = np.cumsum([0] + [record.steps for record in records])
         layers = [StepProfile(r.name, r.kind, r.mult_adds, r.parameters, []) for r in records]
         for _ in range(integer(repeats, "repeats")):
@@ -188,7 +217,10 @@ class Model:
         return details
 
     def __getstate__(self) -> dict[str, Any]:
+        from dsconv.compiler.stored import arrays_of, recipe_of
+
         return {
+            "version": PICKLE,
             "name": self.name,
             "recipe": recipe_of(self._lowered),
             "arrays": arrays_of(self._lowered),
@@ -198,14 +230,11 @@ class Model:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Pack the weights for the instruction set in use, unless they are."""
-        if "recipe" not in state:
+        from dsconv.compiler.stored import in_one_block, restore
+
+        if state.get("version") != PICKLE:
             raise ValueError("the pickle was written by another version of dsconv")
-        arrays = state["arrays"]
-
-        def fill(name: str, out: np.ndarray) -> None:
-            out[...] = arrays[name].reshape(out.shape)
-
-        lowered = restore(state["recipe"], lambda sizes: None, fill)
+        lowered = restore(state["recipe"], in_one_block(state["arrays"]))
         arguments = state["name"], lowered, state["threads"]
         self.__init__(*arguments, **state["details"])  # type: ignore[misc]
 

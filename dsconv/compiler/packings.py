@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.graph import Graph
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Shape
-from dsconv.packing import Widths, packed_floats
+from dsconv.packing import Widths, bias_floats, packed_floats
 
 Tiles = Mapping[str, int]  # of Winograd's algorithm, by the name of the stage
 NO_TILES: Tiles = {}
@@ -29,6 +29,10 @@ class Packing(NamedTuple):
     def floats(self, widths: Widths) -> int:
         """Size of the packed weight."""
         return packed_floats(self.shape, self.kind, self.groups, widths)
+
+    def bias_floats(self, widths: Widths) -> int:
+        """Size of the bias beside it."""
+        return bias_floats(self.shape, self.kind, self.groups, widths)
 
 
 def packings_of(graph: Graph, tiles: Tiles = NO_TILES) -> dict[str, Packing]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsconv._arrays import Block
 from dsconv._scratch import Scratch
 from dsconv.compiler.fused import Stage
 from dsconv.compiler.packings import Packing
 from dsconv.layers import DepthwiseConv2D
-from dsconv.packing import Block, PackedWeight, pack_named
+from dsconv.packing import PackedWeight, pack_named
 from dsconv.weights_check import check_names, check_weight
 
 if TYPE_CHECKING:

@@ -1,35 +1,33 @@
-"""What a compiled model is made of, as plain values for pickles and files.
+"""A compiled model as its graph and vectors of float32, for pickles and files.
 
-The weights are folded and packed already. Kernels of the same widths read them as they are; for
-others they are unpacked and packed again. Arrays are named after layers, whose names have no ":":
+The weights are folded and packed already, as the steps take them. Kernels of the same widths read
+them as they are; for others they are unpacked and packed again. Vectors are named after layers:
 
-    STAGE:weight   float32, packed      NORM:factor, NORM:shift   float64, of a batch norm left over
-    STAGE:bias     float32              NAME/scale:value          float32, a learned scale
+    STAGE:weight, STAGE:bias     of a fused layer's stage, packed and filled up with zeros
+    NODE:weight, NODE:bias       of a batch norm left over, y = x * weight + bias
+    NODE:weight                  of an L2 normalisation: its learned scale
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
 from dsconv import _dispatch
+from dsconv._arrays import Block
 from dsconv.compiler.fused import Fused, Stage
-from dsconv.compiler.lowering import Lowered, Packings, lower
+from dsconv.compiler.lowering import Lowered, lower
 from dsconv.compiler.packings import Packing, Tiles, packings_of
-from dsconv.graph import Graph
-from dsconv.layers import BatchNorm, Conv2D, Dense, DepthwiseConv2D
-from dsconv.packing import Block, PackedWeight, Widths, pack_named, unpack
+from dsconv.graph import Graph, Node
+from dsconv.layers import Conv2D, Dense, DepthwiseConv2D
+from dsconv.packing import PackedWeight, Widths, pack_named, round_up, unpack, unpack_bias
 
-__all__ = ["COMPILED", "Recipe", "Sizes", "arrays_of", "recipe_of", "restore"]
+__all__ = ["Recipe", "array_names", "arrays_of", "in_one_block", "recipe_of", "restore"]
 
-# The entry of a file that holds a compiled model, see `dsconv.compiled`. It is here because loading
-# other files must not import that.
-COMPILED = "dsconv.model"
-
-Sizes = dict[str, tuple[int, np.dtype]]  # number of values and dtype, by name of the array
-_FLOAT, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+Arrays = Mapping[str, np.ndarray]
 
 
 class Recipe(NamedTuple):
@@ -47,103 +45,103 @@ def recipe_of(lowered: Lowered) -> Recipe:
     return Recipe(lowered.graph, tiles, (kernels.lanes, kernels.block))
 
 
+def array_names(lowered: Lowered) -> list[dict[str, str]]:
+    """For every step: name of the array by name of the weight."""
+    steps = iter(lowered.steps)
+    return [
+        {field: _array_name(lowered.graph.nodes[record.name], field) for field in step.weights}
+        for record in lowered.records
+        for step in islice(steps, record.steps)
+    ]
+
+
+def _array_name(node: Node, field: str) -> str:
+    """`field` is weight or bias, with "mid_" or "in_" in front for the stages before the last."""
+    stage, _, what = field.rpartition("_")
+    owner = node.name
+    if isinstance(node.layer, Fused):
+        owner = node.layer.stages[{"in": 0, "mid": -2, "": -1}[stage]].name
+    return f"{owner}:{what}"
+
+
 def arrays_of(lowered: Lowered) -> dict[str, np.ndarray]:
     """Vector by name; no copies."""
-    arrays = {}
-    for name, (packed, bias) in lowered.packed.items():
-        arrays[f"{name}:weight"] = packed.data
-        if bias is not None:
-            arrays[f"{name}:bias"] = bias
-    for name, (factor, shift) in lowered.norms.items():
-        arrays[f"{name}:factor"], arrays[f"{name}:shift"] = factor, shift
-    for name, value in lowered.plain.items():
-        arrays[f"{name}:value"] = value
-    return arrays
+    return {
+        name: step.weights[field]
+        for step, names in zip(lowered.steps, array_names(lowered), strict=True)
+        for field, name in names.items()
+    }
 
 
-def restore(
-    recipe: Recipe, check: Callable[[Sizes], object], fill: Callable[[str, np.ndarray], object]
-) -> Lowered:
+def in_one_block(arrays: Arrays) -> dict[str, np.ndarray]:
+    """Copies side by side, as weights are read fastest."""
+    block = Block(sum(round_up(len(array), 16) for array in arrays.values()))
+    copies = {}
+    for name, array in arrays.items():
+        copies[name] = block(len(array))
+        copies[name][...] = array
+    return copies
+
+
+def restore(recipe: Recipe, arrays: Arrays) -> Lowered:
     """Make the steps again, for the instruction set in use.
 
     Parameters
     ----------
     recipe
         As `recipe_of` made it.
-    check
-        `check(sizes)` raises where the arrays are not those that belong to the recipe.
-    fill
-        `fill(name, out)` then writes one of them into a vector of its size and dtype.
+    arrays
+        As `arrays_of` made them; longer ones will do. Where the widths are those of the kernels,
+        the packed weights stay where they are.
 
     Raises
     ------
     ValueError
-        If the graph is not one that `passes.optimise` makes.
+        If the graph is not one that `passes.optimise` makes, or an array is missing or too short.
     """
-    found = packings_of(recipe.graph, recipe.tiles)
-    sizes = _sizes(recipe, found)
-    check(sizes)
-    return lower(recipe.graph, _Weights(recipe.widths, sizes, fill), found)
-
-
-def _sizes(recipe: Recipe, found: Packings) -> Sizes:
-    """The arrays that belong to a recipe."""
-    graph = recipe.graph
-    sizes: Sizes = {}
-    for node in graph.nodes.values():
-        if isinstance(node.layer, Fused):
-            for stage in node.layer.stages:
-                packing = found[stage.name]
-                sizes[f"{stage.name}:weight"] = packing.floats(recipe.widths), _FLOAT
-                if stage.layer.bias or stage.norm is not None:
-                    sizes[f"{stage.name}:bias"] = _channels(packing), _FLOAT
-        elif isinstance(node.layer, BatchNorm):
-            channels = graph.input_shapes(node.name)[0][-1]
-            sizes[f"{node.name}:factor"] = sizes[f"{node.name}:shift"] = channels, _DOUBLE
-        elif isinstance(node.layer, (Conv2D, DepthwiseConv2D, Dense)):
+    for node in recipe.graph.nodes.values():
+        if isinstance(node.layer, (Conv2D, DepthwiseConv2D, Dense)):
             raise ValueError(f"layer {node.name!r} must be one of kind 'fused'")
-        else:
-            for name, shape in node.layer.parameters(graph.input_shapes(node.name)).items():
-                (size,) = shape  # only L2Normalize has any, a vector
-                sizes[f"{node.name}/{name}:value"] = size, _FLOAT
-    return sizes
-
-
-def _channels(packing: Packing) -> int:
-    """Output channels of a stage: all filters of a depthwise one."""
-    *_, last = packing.shape
-    return last * packing.shape[2] if packing.kind == "depthwise" else last
+    found = packings_of(recipe.graph, recipe.tiles)
+    return lower(recipe.graph, _Weights(recipe, arrays), found)
 
 
 class _Weights:
     """Stored arrays, as `lower` asks for weights."""
 
-    def __init__(
-        self, widths: Widths, sizes: Sizes, fill: Callable[[str, np.ndarray], object]
-    ) -> None:
-        self._fill, self._sizes, self._widths = fill, sizes, widths
-        self._as_they_are = widths == (_dispatch.kernels.lanes, _dispatch.kernels.block)
+    def __init__(self, recipe: Recipe, arrays: Arrays) -> None:
+        self._graph, self._widths, self._arrays = recipe.graph, recipe.widths, arrays
+        self._as_they_are = self._widths == (_dispatch.kernels.lanes, _dispatch.kernels.block)
 
     def packed(
         self, stage: Stage, packing: Packing, block: Block
     ) -> tuple[PackedWeight, np.ndarray | None]:
         name = f"{stage.name}:weight"
-        bias = self._array(f"{stage.name}:bias") if f"{stage.name}:bias" in self._sizes else None
+        data = self._array(name, packing.floats(self._widths))
+        bias = self._array(f"{stage.name}:bias", packing.bias_floats(self._widths))
+        plain = unpack_bias(bias, *packing)
         if self._as_they_are:
-            data = block(self._sizes[name][0])
-            self._fill(name, data)
             data.flags.writeable = False
-            return PackedWeight(*packing, _dispatch.isa, data), bias
-        weight = unpack(self._array(name), *packing, self._widths)
-        return pack_named(weight, name, packing.kind, packing.groups, block), bias
+            return PackedWeight(*packing, _dispatch.isa, data), plain
+        weight = unpack(data, *packing, self._widths)
+        return pack_named(weight, name, packing.kind, packing.groups, block), plain
 
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-        return self._array(f"{name}:factor"), self._array(f"{name}:shift")
+        channels = self._channels(name)
+        return self._array(f"{name}:weight", channels), self._array(f"{name}:bias", channels)
 
     def read(self, name: str) -> np.ndarray:
-        return self._array(f"{name}:value")
+        layer = name.rpartition("/")[0]
+        return self._array(f"{layer}:weight", self._channels(layer))
 
-    def _array(self, name: str) -> np.ndarray:
-        array = np.empty(*self._sizes[name])
-        self._fill(name, array)
-        return array
+    def _channels(self, name: str) -> int:
+        return self._graph.input_shapes(name)[0][-1]
+
+    def _array(self, name: str, floats: int) -> np.ndarray:
+        try:
+            array = self._arrays[name]
+        except KeyError:
+            raise ValueError(f"array {name!r} is missing") from None
+        if len(array) < floats:
+            raise ValueError(f"array {name!r} must have {floats} values, got {len(array)}")
+        return array[:floats]

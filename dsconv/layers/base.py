@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
-from dsconv._geometry import Padding, bounds, integer, padding_pixels, real
+from dsconv._geometry import Padding, padding_pixels
+from dsconv._numbers import bounds, integer, real
 
 Shape = tuple[int, ...]  # of one example, without the batch: (H, W, C) or (C,)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsconv._geometry import Padding, Pair, Window, pair, window
+from dsconv._geometry import Padding, Window, window
+from dsconv._numbers import Pair, pair
 from dsconv.layers.base import Layer, Shape, flag, image, layer_kind, padding_form
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsconv._geometry import Padding, integer, pair
+from dsconv._geometry import Padding
+from dsconv._numbers import integer, pair
 from dsconv.graph import Graph
 from dsconv.layers.base import flag, number
 

@@ -8,7 +8,7 @@ stage halves the map in the 3x3 of its last block.
 
 from __future__ import annotations
 
-from dsconv._geometry import integer
+from dsconv._numbers import integer
 from dsconv.graph import Graph
 from dsconv.layers.base import flag
 from dsconv.models.blocks import checked_classes, conv_bn, input_shape

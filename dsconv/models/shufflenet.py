@@ -6,7 +6,7 @@ first 1x1 convolution of stage 2 is not grouped (section 3.2).
 
 from __future__ import annotations
 
-from dsconv._geometry import integer
+from dsconv._numbers import integer
 from dsconv.graph import Graph
 from dsconv.layers import Add
 from dsconv.layers.base import number

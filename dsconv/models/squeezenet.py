@@ -5,7 +5,7 @@ Poolings round their sizes up, as in the authors' Caffe model; at 227 x 227 that
 
 from __future__ import annotations
 
-from dsconv._geometry import integer
+from dsconv._numbers import integer
 from dsconv.graph import Graph
 from dsconv.models.blocks import checked_classes, conv_relu, input_shape
 

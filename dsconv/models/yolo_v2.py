@@ -6,7 +6,7 @@ The detector follows section 2: two 3x3 convolutions, the passthrough of a finer
 
 from __future__ import annotations
 
-from dsconv._geometry import integer
+from dsconv._numbers import integer
 from dsconv.graph import Graph
 from dsconv.models.blocks import checked_classes, conv_bn, input_shape
 

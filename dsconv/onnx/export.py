@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dsconv import __version__
-from dsconv._geometry import integer
+from dsconv._numbers import integer
 from dsconv.compiler.fused import Fused
 from dsconv.compiler.parameters import Parameters
 from dsconv.compiler.passes import fold_batch_norm, optimise

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dsconv.compiler.lowering import Lowered, lower
-from dsconv.compiler.model import Model
+from dsconv.compiler.lowering import lower
+from dsconv.compiler.model import Model, Shapes
 from dsconv.compiler.parameters import Parameters
 from dsconv.compiler.passes import optimise
 from dsconv.layers.base import integers
 from dsconv.onnx.reading import path_of, read_file
 from dsconv.onnx.translating import Network, translate
 
-__all__ = ["OnnxModel", "load_onnx", "read_onnx"]
+if TYPE_CHECKING:
+    from dsconv.compiler.model import Runnable
 
-Shapes = dict[str, tuple[int, ...]]
+__all__ = ["OnnxModel", "load_onnx", "read_onnx"]
 
 
 class OnnxModel(Model):
@@ -33,9 +34,9 @@ class OnnxModel(Model):
     layout = "NCHW"
 
     def __init__(
-        self, name: str, lowered: Lowered, threads: int | None, inputs: Shapes, outputs: Shapes
+        self, name: str, runnable: Runnable, threads: int | None, inputs: Shapes, outputs: Shapes
     ) -> None:
-        super().__init__(name, lowered, threads)
+        super().__init__(name, runnable, threads)
         self.inputs = _as_in_the_file(inputs, self.inputs)
         self.outputs = _as_in_the_file(outputs, self.outputs)
 

@@ -10,11 +10,13 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from dsconv._scratch import Scratch
+if TYPE_CHECKING:
+    from dsconv._scratch import Scratch
 
 MAX_DIMENSIONS = 32
 _FREE_BYTES = 64 * 2**20  # a file of any length may unpack to this much,
@@ -50,7 +52,6 @@ class WeightFile(ABC):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self._scratch = Scratch()
         self._file = open(self.path, "rb")  # noqa: SIM115
         try:
             self.file_bytes = self._file.seek(0, os.SEEK_END)
@@ -75,6 +76,12 @@ class WeightFile(ABC):
     def _fetch(self, entry: Entry, raw: np.ndarray) -> np.ndarray:
         """The array of `entry`, its bytes read into `raw` (uint8, `raw_bytes` long)."""
 
+    @cached_property
+    def _scratch(self) -> Scratch:
+        from dsconv._scratch import Scratch
+
+        return Scratch()
+
     def names(self) -> list[str]:
         """The names of all arrays, in the order of the file."""
         return list(self._entries)
@@ -96,21 +103,6 @@ class WeightFile(ABC):
             If there is no array of that name, its content is damaged, or the file is closed.
         """
         return self._read(name, self._scratch(self._entry(name).raw_bytes))
-
-    def read_into(self, name: str, out: np.ndarray) -> None:
-        """One array, straight into a C-contiguous one of its shape and dtype; see `read`."""
-        entry = self._entry(name)
-        if (out.shape, out.dtype) != (entry.shape, entry.dtype):
-            raise ValueError(
-                f"{self.path}: array {shorten(name)} of shape {entry.shape} and {entry.dtype} does "
-                f"not fit one of {out.shape} and {out.dtype}"
-            )
-        raw = out.reshape(-1).view(np.uint8)
-        if len(raw) != entry.raw_bytes:  # it will be widened
-            raw = self._scratch(entry.raw_bytes)
-        array = self._read(name, raw)
-        if not np.may_share_memory(array, out):
-            out[...] = array
 
     def read_all(self) -> dict[str, np.ndarray]:
         """All arrays, in the order of the file, in one block of memory that they share.

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from _thread import allocate_lock, start_new_thread  # threading takes a millisecond to import
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
+from dsconv._arrays import aligned_empty
 from dsconv.weights._file import Entry, WeightFile, array_bytes, numbers, shorten, widened
 from dsconv.weights._json import MAX_BYTES, parse_json
-from dsconv.weights._writing import checked, replacing
 
 __all__ = ["SafetensorsFile", "write_safetensors"]
 
@@ -34,11 +36,6 @@ _CODES = {np.dtype(stored): code for code, stored in _DTYPES.items()}
 _ALIGNMENT = 64  # bytes; where the writer begins the raw bytes
 
 
-class _Place(NamedTuple):
-    start: int  # offset in the file
-    stored: np.dtype
-
-
 class SafetensorsFile(WeightFile):
     """An open .safetensors file; see `WeightFile`.
 
@@ -49,6 +46,58 @@ class SafetensorsFile(WeightFile):
     metadata : dict of str to str
         The free texts of the header.
     """
+
+    @contextmanager
+    def reading(self) -> Iterator[dict[str, np.ndarray]]:
+        """All arrays, for a `with` block, while another thread reads them in one go.
+
+        They lie in one block of memory, read-only, at the distances that they have in the file.
+        Their content is there once the block has ended without an exception.
+
+        Raises
+        ------
+        ValueError
+            For an array that lies askew in the file or is stored as another dtype than it is read
+            as; at the end of the block if the file is truncated.
+        """
+        size = self.file_bytes - self._data_start
+        block = aligned_empty(-(-size // 4)).view(np.uint8)[:size]
+        yield_arrays = {name: self._view(entry, block) for name, entry in self._entries.items()}
+        outcome: list[BaseException | int] = []
+        done = allocate_lock()
+
+        def read() -> None:
+            try:
+                self._file.seek(self._data_start)
+                outcome.append(self._file.readinto(block.data))
+            except BaseException as error:
+                outcome.append(error)
+            finally:
+                done.release()
+
+        done.acquire()
+        try:
+            start_new_thread(read, ())
+        except RuntimeError:  # no more threads
+            read()
+        try:
+            yield yield_arrays
+        finally:
+            done.acquire()
+        if isinstance(outcome[0], BaseException):
+            raise outcome[0]
+        if outcome[0] != size:
+            raise ValueError(f"{self.path}: the file is truncated")
+
+    def _view(self, entry: Entry, block: np.ndarray) -> np.ndarray:
+        """Where the array of an entry lies in the raw bytes."""
+        start, stored = entry.place
+        start -= self._data_start
+        if stored != entry.dtype or start % entry.dtype.itemsize:
+            raise ValueError(f"{self.path}: arrays must begin at multiples of their element's size")
+        array = block[start : start + entry.raw_bytes].view(entry.dtype).reshape(entry.shape)
+        array.flags.writeable = False
+        return array
 
     def _scan(self) -> dict[str, Entry]:
         header, self._data_start = self._header()
@@ -90,15 +139,16 @@ class SafetensorsFile(WeightFile):
         declared, there = array_bytes(tuple(shape), stored), offsets[1] - offsets[0]
         if declared != there:
             raise ValueError(f"shape {tuple(shape)} of {code} takes {declared} bytes, not {there}")
-        return Entry(tuple(shape), dtype, there, _Place(self._data_start + offsets[0], stored))
+        # The place: offset in the file, dtype there.
+        return Entry(tuple(shape), dtype, there, (self._data_start + offsets[0], stored))
 
     def _check_cover(self, entries: dict[str, Entry]) -> None:
         """Every raw byte belongs to exactly one array."""
         end = self._data_start
         for name, entry in sorted(
-            entries.items(), key=lambda item: (item[1].place.start, item[1].raw_bytes)
+            entries.items(), key=lambda item: (item[1].place[0], item[1].raw_bytes)
         ):
-            start = entry.place.start
+            start = entry.place[0]
             if start != end:
                 what = "overlaps the array before it" if start < end else "lies behind a hole"
                 raise ValueError(f"array {shorten(name)} {what}")
@@ -108,12 +158,12 @@ class SafetensorsFile(WeightFile):
             raise ValueError(f"the file {what}: {self.file_bytes} bytes, the arrays end at {end}")
 
     def _fetch(self, entry: Entry, raw: np.ndarray) -> np.ndarray:
-        place: _Place = entry.place
-        self._file.seek(place.start)
+        start, stored = entry.place
+        self._file.seek(start)
         if self._file.readinto(raw.data) != len(raw):
             raise ValueError("the file is truncated")
-        array = numbers(raw, place.stored)
-        if place.stored.kind == "u" and entry.dtype.kind == "f":
+        array = numbers(raw, stored)
+        if stored.kind == "u" and entry.dtype.kind == "f":
             array = widened(array)
         return array.reshape(entry.shape)
 
@@ -142,6 +192,8 @@ def write_safetensors(
         For a name that is empty, not printable or "__metadata__", another dtype, metadata that are
         no texts, or a header beyond 4 MB.
     """
+    from dsconv.weights._writing import checked, replacing
+
     contents = checked(arrays)
     if _METADATA in contents:
         raise ValueError(f"no array can be named {_METADATA!r}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsconv._geometry import Padding, pair, window
+from dsconv._geometry import Padding, window
+from dsconv._numbers import pair
 from dsconv.onnx.operators._call import Call, Tensor
 
 
