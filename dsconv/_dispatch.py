@@ -114,7 +114,7 @@ def _default_threads() -> int:
 
 
 # More threads than this cannot be of use; the results are the same for any number.
-MAX_THREADS = max(8, os.cpu_count() or 1)
+MAX_THREADS = min(1024, max(8, os.cpu_count() or 1))
 
 isa, kernels = _choose()
 _num_threads = _default_threads()

@@ -23,7 +23,7 @@ import numpy as np
 
 from dsconv import _dispatch
 from dsconv.loading import COMPILED
-from dsconv.weights._file import shorten
+from dsconv.weights._file import MAX_DIMENSIONS, shorten
 from dsconv.weights._json import parse_json
 
 if TYPE_CHECKING:
@@ -133,8 +133,9 @@ def load_compiled(file: SafetensorsFile, threads: int | None) -> Model:
             cls = getattr(import_module(_CLASSES[about["class"]]), about["class"])
             details = cls._checked_details(about["details"])
             runnable: Runnable | None = None
-            lower = partial(_from_graph, file.path, file.metadata.get(_GRAPH, ""), about, arrays)
-            if _fits(about):
+            graph, fits = file.metadata.get(_GRAPH, ""), _fits(about)
+            lower = partial(_from_graph, file.path, graph, about, arrays, fits)
+            if fits:
                 runnable = _from_steps(about, arrays, lower)
         return cls(about["name"], runnable or lower(), threads, **details)
     except _FAULTS as error:
@@ -165,13 +166,20 @@ def _checked(about: Any) -> dict[str, Any]:
     for field in ("unshared", "mult_adds"):
         if about[field] < 0:
             raise ValueError(f"{field} must be at least 0, got {about[field]}")
+    if not about["steps"]:
+        raise ValueError("there must be at least one step")
     return {**about, **{field: _shapes(about[field], field) for field in ("inputs", "outputs")}}
 
 
 def _shapes(values: dict[str, Any], field: str) -> dict[str, tuple[int, ...]]:
-    for shape in values.values():
-        if type(shape) is not list or not all(type(size) is int and size > 0 for size in shape):
-            raise ValueError(f"{field} must map names to shapes")
+    sound = (
+        type(shape) is list
+        and len(shape) < MAX_DIMENSIONS  # beside the batch
+        and all(type(size) is int and size > 0 for size in shape)
+        for shape in values.values()
+    )
+    if not values or not all(sound):
+        raise ValueError(f"{field} must map names to shapes")
     return {name: tuple(shape) for name, shape in values.items()}
 
 
@@ -193,9 +201,9 @@ def _from_steps(
 
 
 def _from_graph(
-    path: str, text: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+    path: str, text: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], runs: bool
 ) -> Lowered:
-    """The layers; errors name the file."""
+    """The layers, which must be those of the steps if these run; errors name the file."""
     from dsconv.compiler.fused import Fused
     from dsconv.compiler.stored import Recipe, restore
     from dsconv.layers import KINDS
@@ -207,7 +215,7 @@ def _from_graph(
         lowered = restore(Recipe(graph, about["tiles"], widths), arrays)
         steps = json.loads(json.dumps(_descriptions(lowered)))
         if (lowered.inputs, lowered.outputs) != (about["inputs"], about["outputs"]) or (
-            _fits(about) and steps != about["steps"]
+            runs and steps != about["steps"]
         ):
             raise ValueError("its graph is not that of its steps")
     except _FAULTS as error:

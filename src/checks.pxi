@@ -29,15 +29,17 @@ cdef int check_geometry(Op op, const Geometry* g) except -1:
             or min(g.top, g.bottom, g.left, g.right) < 0
             or max(g.kh, g.kw, g.sh, g.sw, g.dh, g.dw, g.groups, g.multiplier) > LARGEST
             or max(g.top, g.bottom, g.left, g.right) > LARGEST):
-        raise ValueError(f"kernel, stride, dilation and padding must be at most {LARGEST}")
+        raise ValueError(
+            "kernel, stride, dilation, groups and multiplier must be at least 1, padding at least 0, "
+            f"all at most {LARGEST}")
     check_size(g)
     if op in (OP_POINTWISE, OP_STANDARD, OP_WINOGRAD, OP_DEPTHWISE, OP_SEPARABLE, OP_INVERTED):
         fits = (outputs(g.h + g.top + g.bottom, g.kh, g.sh, g.dh) == g.oh
                 and outputs(g.w + g.left + g.right, g.kw, g.sw, g.dw) == g.ow)
     elif op in (OP_AVERAGE_POOL, OP_MAX_POOL):
         # Every window has a pixel of the map; rounded up, the last one may reach beyond the padding.
-        fits = (g.oc == g.c and g.top < g.kh and (g.oh - 1) * g.sh < g.h + g.top
-                and g.left < g.kw and (g.ow - 1) * g.sw < g.w + g.left)
+        fits = (g.oc == g.c and g.top < g.kh and <double>(g.oh - 1) * g.sh < g.h + g.top
+                and g.left < g.kw and <double>(g.ow - 1) * g.sw < g.w + g.left)
     elif op == OP_GLOBAL_AVERAGE:
         fits = g.oh == 1 and g.ow == 1 and g.oc == g.c
     elif op == OP_RESIZE:
@@ -62,9 +64,11 @@ cdef int check_geometry(Op op, const Geometry* g) except -1:
 cdef int check_size(const Geometry* g) except -1:
     """Refuse windows out of all proportion to the map, before their size can overflow."""
     cdef double rows = <double>(g.kh - 1) * g.dh + 1 + g.sh
-    cdef double columns = <double>(g.ow - 1) * g.sw + <double>(g.kw - 1) * g.dw + 1 + g.w
+    cdef double under = <double>(g.ow - 1) * g.sw + <double>(g.kw - 1) * g.dw + 1
+    cdef double columns = max(under, g.left) + g.w
+    cdef double window = rows * columns * (<double>g.c * g.multiplier + BLOCK)     # of a strip
     cdef double maps = <double>g.h * g.w + <double>g.oh * g.ow + <double>g.kh * g.kw
-    if rows * columns * (g.c * g.multiplier + BLOCK) > 2.0 ** 26 and rows * columns > 16 * maps:
+    if (window > 2.0 ** 26 or window * g.oh > 2.0 ** 28) and rows * columns > 16 * maps:
         raise ValueError(
             f"dilation, stride and padding are too large for a map of {g.h} x {g.w}: the window "
             f"under one output row is {rows:.0f} x {columns:.0f} pixels")
@@ -114,9 +118,15 @@ cdef Sizes weights_of(Op op, const Geometry* g) noexcept:
 
 
 cdef int check_axes(const StepData* s) except -1:
-    """A strided copy stays within its maps."""
+    """A strided copy stays within its maps, and is no longer than what it writes."""
+    cdef double copied = 1
+    cdef int i
     check_span(s.size, s.x_strides, s.shift, <double>s.g.h * s.g.w * s.g.c)
     check_span(s.size, s.y_strides, s.to_shift, <double>s.g.oh * s.g.ow * s.g.oc)
+    for i in range(5):
+        copied *= s.size.axis[i]
+    if copied > <double>s.g.oh * s.g.ow * s.g.oc:
+        raise ValueError("a copy writes more floats than its map has")
     return 0
 
 

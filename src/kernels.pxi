@@ -6,7 +6,7 @@ from cpython.buffer cimport (
 from cython.parallel cimport parallel, threadid
 from libc.math cimport INFINITY, expf, powf, sqrtf
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 cdef extern from "platform.h" nogil:
     enum: CACHE_LINE

@@ -6,6 +6,10 @@
 # program serves any batch size. A Program never changes: every run works on its own copy of the
 # steps and its own block of memory.
 
+cdef enum:
+    MOST_THREADS = 1024           # libgomp crashes somewhere above
+
+
 cdef class Memory:
     """An aligned block of floats, on huge pages where the system has them."""
     cdef float* data
@@ -106,17 +110,19 @@ cdef class Step:
     cdef readonly str op
     cdef readonly dict geometry
     cdef readonly tuple places      # of x, y and residual, which may be None
-    cdef readonly dict weights      # keeps alive what data points into
+    cdef readonly dict weights
     cdef readonly object layout
+    cdef list held                  # keeps what data points into alive, and where it is
 
-    def __init__(self, str op, dict geometry, x, y, residual=None, dict weights=None, layout=None):
+    def __cinit__(self, str op, dict geometry, x, y, residual=None, dict weights=None, layout=None):
         cdef StepData* s = &self.data
         cdef Sizes sizes
         memset(s, 0, sizeof(StepData))
         if op not in OPS:
             raise ValueError(f"op must be one of {sorted(OPS)}, got {op!r}")
         self.op, self.geometry, self.layout = op, geometry, layout
-        self.places, self.weights = (x, y, residual), weights or {}
+        self.places, self.weights = (x, y, residual), dict(weights or {})
+        self.held = [memoryview(array) for array in self.weights.values() if array is not None]
         s.op = OPS[op]
         if not geometry.keys() <= GEOMETRY.keys():
             raise ValueError(f"geometry has no {sorted(geometry.keys() - GEOMETRY.keys())}")
@@ -259,7 +265,7 @@ cdef class Program:
     cdef tuple sizes
     cdef Py_ssize_t inputs
 
-    def __init__(self, steps not None, tuple inputs not None, tuple outputs not None):
+    def __cinit__(self, steps not None, tuple inputs not None, tuple outputs not None):
         cdef Step step
         cdef const Geometry* g
         self.steps, self.sizes, self.inputs = tuple(steps), inputs + outputs, len(inputs)
@@ -303,7 +309,7 @@ cdef class Program:
         cdef double size
         if <double>self.arena * n > MOST_FLOATS:
             raise MemoryError(f"no memory for {n} times {4 * self.arena} bytes")
-        if slots != len(self.sizes) + 1 or n < 0 or threads < 1:
+        if slots != len(self.sizes) + 1 or n < 0 or not 1 <= threads <= MOST_THREADS:
             raise ValueError(f"run takes {len(self.sizes)} arrays, images and threads, got "
                              f"{len(arrays)}, {n} and {threads}")
         cdef Py_ssize_t head = round_up(

@@ -9,19 +9,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from compiled_files import Content, refused, runs, write
+from compiled import assert_bits
+from compiled_files import (
+    Content,
+    description,
+    layers,
+    own_widths,
+    refused,
+    refused_graph,
+    refused_layers,
+    runs,
+    write,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import random_inputs
 from tolerance import assert_close
 
-from dsconv.compiled import _KINDS
-from dsconv.compiler.fused import Stage
+from dsconv.compiled import _descriptions
+from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.packings import packings_of
-from dsconv.compiler.stored import Recipe, _sizes
+from dsconv.compiler.stored import Recipe, restore
 from dsconv.graph import Graph
 from dsconv.interpreter import interpret_with_bounds
 from dsconv.layers import (
+    KINDS,
     Add,
     Clip,
     Conv2D,
@@ -32,16 +44,11 @@ from dsconv.layers import (
     Slice,
 )
 from dsconv.loading import load
-from dsconv.packing import unpack
+from dsconv.packing import unpack, unpack_bias
 from dsconv.saving import save
 from dsconv.serialization import _encode, from_json
 
 Shape = tuple[int, ...]
-
-
-def description(lanes: int = 1, block: int = 1) -> str:
-    about = {"version": 1, "class": "Model", "name": "chain", "tiles": {}, "details": {}}
-    return json.dumps({**about, "lanes": lanes, "block": block})
 
 
 def graph_of(stages: Any, residual: Any, *shapes: Shape) -> dict[str, Any]:
@@ -121,21 +128,33 @@ def test_any_chain(
     lanes, block = widths or (isa.lanes, isa.block)
     text = json.dumps(graph_of([_encode(s) for s in case.stages], case.residual, *case.shapes))
     try:
-        recipe = Recipe(from_json(text, _KINDS), {}, (lanes, block))
-        sizes = _sizes(recipe, packings_of(recipe.graph))
+        graph = from_json(text, {**KINDS, "fused": Fused})
+        packings = packings_of(graph)
     except ValueError:
-        write(path, description(lanes, block), text, {})
-        refused(path)
+        write(path, json.dumps(description(lanes=lanes, block=block)), text, {})
+        if own_widths() == {"lanes": lanes, "block": block}:
+            refused_layers(path, "")
+        else:
+            refused(path)
         return
-    arrays = {
-        name: random.normal(size=size).astype(dtype)  # also where rows are filled up
-        for name, (size, dtype) in sizes.items()
-    }
-    write(path, description(lanes, block), text, arrays)
-    x = random_inputs(recipe.graph, 3, random)
-    plain, weights = one_by_one(case, recipe, arrays)
-    ((value, bound),) = interpret_with_bounds(plain, weights, x)
-    assert_close(load(path)(x), value, bound)
+    recipe, arrays = Recipe(graph, {}, (lanes, block)), {}
+    for name, packing in packings.items():  # numbers also where rows are filled up
+        for what, size in (("weight", packing.floats), ("bias", packing.bias_floats)):
+            values = random.normal(size=size(recipe.widths) + int(random.integers(3)))
+            arrays[f"{name}:{what}"] = values.astype(np.float32)
+    lowered = restore(recipe, arrays)
+    about = description(
+        lanes=lanes, block=block, inputs=lowered.inputs, outputs=lowered.outputs,
+        steps=_descriptions(lowered),
+    )  # fmt: skip
+    write(path, json.dumps(about), text, arrays)
+    x = random_inputs(graph, 3, random)
+    ((value, bound),) = interpret_with_bounds(*one_by_one(case, recipe, arrays), x)
+    model = load(path)
+    assert_close(model(x), value, bound)
+    assert layers(model, path).graph.to_json() == graph.to_json()
+    save(model, path)  # packed for the kernels in use
+    assert_bits(load(path)(x), model(x))
 
 
 def one_by_one(
@@ -146,13 +165,13 @@ def one_by_one(
     y, *rest = (graph.input(s, name=f"x{i}") for i, s in enumerate(case.shapes))
     found = packings_of(recipe.graph)
     for name, layer, *_ in case.stages:
-        bias = arrays.get(f"{name}:bias")
-        weights[f"{name}/weight"] = unpack(arrays[f"{name}:weight"], *found[name], recipe.widths)
-        if bias is not None:
-            weights[f"{name}/bias"] = bias
+        packing = found[name]
+        weight = arrays[f"{name}:weight"][: packing.floats(recipe.widths)]
+        bias = arrays[f"{name}:bias"][: packing.bias_floats(recipe.widths)]
+        weights[f"{name}/weight"] = unpack(weight, *packing, recipe.widths)
+        weights[f"{name}/bias"] = unpack_bias(bias, *packing)
         last = case.residual and name == case.stages[-1].name
-        clip = None if last else layer.clip
-        y = graph.add(layer.replaced(bias=bias is not None, clip=clip), y, name=name)
+        y = graph.add(layer.replaced(bias=True, clip=None if last else layer.clip), y, name=name)
     if case.residual:
         y = graph.add(Add(case.stages[-1].layer.clip), y, *rest)
     graph.output(y)
@@ -219,6 +238,7 @@ def stages(*layers: Any) -> list[Any]:
         (stages(conv(), depthwise(), conv(), conv()), False, [MAP], "no kernel runs"),
         (stages(conv(filters=2**40)), False, [(1, 1, 1)], "more than 2147483647 values"),
         (stages(conv(filters=2**31 - 1)), False, [(1, 1, 1)], "array 's0:weight' is missing"),
+        (stages(conv(kernel=60001, padding=30000)), False, [MAP], "array 's0:weight' is missing"),
         (stages(conv(kernel=2**31 - 1, padding=2**30)), False, [MAP], "array 's0:weight' is mis"),
         (stages(depthwise(multiplier=10**30), conv()), False, [MAP], "more than 2147483647 values"),
         (stages(depthwise(padding=9999, multiplier=9), conv(filters=1)), False, [(1, 1, 3)],
@@ -230,9 +250,8 @@ def stages(*layers: Any) -> list[Any]:
 def test_graphs(
     tmp_path: Path, chain: Any, residual: Any, shapes: list[Shape], message: str
 ) -> None:
-    path = tmp_path / "model.dsconv"
-    write(path, description(), json.dumps(graph_of(chain, residual, *shapes)), {})
-    refused(path, message)
+    text = json.dumps(graph_of(chain, residual, *shapes))
+    refused_graph(tmp_path / "model.dsconv", text, message)
 
 
 @pytest.mark.parametrize("layer", [Conv2D(4), DepthwiseConv2D(1), Dense(4)], ids=str)
@@ -240,8 +259,8 @@ def test_layers_that_are_not_fused(tmp_path: Path, layer: Layer) -> None:
     graph = Graph()
     graph.output(graph.add(layer, graph.input((4,) if layer.kind == "dense" else MAP), name="y"))
     arrays = {"y:weight": np.ones(16, np.float32), "y:bias": np.ones(4, np.float32)}
-    write(tmp_path / "model.dsconv", description(), graph.to_json(), arrays)
-    refused(tmp_path / "model.dsconv", "layer 'y' must be one of kind 'fused'")
+    message = "layer 'y' must be one of kind 'fused'"
+    refused_graph(tmp_path / "model.dsconv", graph.to_json(), message, arrays)
 
 
 @pytest.mark.parametrize(
@@ -250,20 +269,20 @@ def test_layers_that_are_not_fused(tmp_path: Path, layer: Layer) -> None:
 def test_numbers_beyond_those_of_the_kernels(tmp_path: Path, layer: Layer) -> None:
     graph = Graph()
     graph.output(graph.add(layer, graph.input(MAP)))
-    write(tmp_path / "model.dsconv", description(), graph.to_json(), {})
-    refused(tmp_path / "model.dsconv", "compiled model: .*too")
+    refused_graph(tmp_path / "model.dsconv", graph.to_json(), "too")
 
 
 @pytest.mark.parametrize("name", ["inf", "-inf", "", "a/b", "é", "x" * 1000])
 def test_names(tmp_path: Path, name: str) -> None:
     """Any string without ":" names a stage."""
     path = tmp_path / "model.dsconv"
+    about = description(inputs={"x0": MAP}, outputs={"y": MAP})
     for norm in (None, name):
         stage = {"name": name, "layer": conv(), "norm": norm, "epsilon": 0.5}
-        arrays = {f"{name}:weight": np.ones(16, np.float32)}
-        if norm is not None:
-            arrays[f"{name}:bias"] = np.ones(4, np.float32)
-        write(path, description(), json.dumps(graph_of([stage], False, MAP)), arrays)
-        runs(load(path))
-        save(load(path), path)
+        arrays = {f"{name}:weight": np.ones(16, np.float32), f"{name}:bias": np.ones(4, np.float32)}
+        write(path, json.dumps(about), json.dumps(graph_of([stage], False, MAP)), arrays)
+        model = load(path)
+        runs(model, path)
+        save(model, path)
         assert Content(path).graph["nodes"][1]["attributes"]["stages"][0]["name"] == name
+        assert_bits(load(path)(np.ones(MAP, np.float32)), model(np.ones(MAP, np.float32)))

@@ -102,8 +102,10 @@ def restore(recipe: Recipe, arrays: Arrays) -> Lowered:
     for node in recipe.graph.nodes.values():
         if isinstance(node.layer, (Conv2D, DepthwiseConv2D, Dense)):
             raise ValueError(f"layer {node.name!r} must be one of kind 'fused'")
-    found = packings_of(recipe.graph, recipe.tiles)
-    return lower(recipe.graph, _Weights(recipe, arrays), found)
+    found, weights = packings_of(recipe.graph, recipe.tiles), _Weights(recipe, arrays)
+    for name, packing in found.items():  # before memory is taken for them
+        weights.check(name, packing)
+    return lower(recipe.graph, weights, found)
 
 
 class _Weights:
@@ -112,6 +114,11 @@ class _Weights:
     def __init__(self, recipe: Recipe, arrays: Arrays) -> None:
         self._graph, self._widths, self._arrays = recipe.graph, recipe.widths, arrays
         self._as_they_are = self._widths == (_dispatch.kernels.lanes, _dispatch.kernels.block)
+
+    def check(self, stage: str, packing: Packing) -> None:
+        """ValueError unless the arrays of a stage are there."""
+        self._array(f"{stage}:weight", packing.floats(self._widths))
+        self._array(f"{stage}:bias", packing.bias_floats(self._widths))
 
     def packed(
         self, stage: Stage, packing: Packing, block: Block

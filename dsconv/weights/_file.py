@@ -151,11 +151,12 @@ def array_bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
     """Size of an array in bytes; ValueError for a shape that no array can have."""
     if len(shape) > MAX_DIMENSIONS:
         raise ValueError(f"{len(shape)} dimensions, at most {MAX_DIMENSIONS} are allowed")
-    if any(extent < 0 for extent in shape):
+    if shape and min(shape) < 0:
         raise ValueError("a shape with a negative extent")
-    if math.prod(max(extent, 1) for extent in shape) * dtype.itemsize >= 2**63:
+    size = math.prod(shape) * dtype.itemsize
+    if (size or math.prod(max(extent, 1) for extent in shape) * dtype.itemsize) >= 2**63:
         raise ValueError("a shape beyond the address space")
-    return math.prod(shape) * dtype.itemsize
+    return size
 
 
 def check_expansion(sizes: Iterable[int], file_bytes: int) -> None:

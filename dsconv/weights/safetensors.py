@@ -27,12 +27,15 @@ from dsconv.weights._json import MAX_BYTES, parse_json
 __all__ = ["SafetensorsFile", "write_safetensors"]
 
 _METADATA = "__metadata__"
-_DTYPES = {
-    "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
-    "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+_STORED = {
+    "BOOL": np.dtype("?"), "U8": np.dtype("u1"), "I8": np.dtype("i1"), "U16": np.dtype("<u2"),
+    "I16": np.dtype("<i2"), "U32": np.dtype("<u4"), "I32": np.dtype("<i4"), "U64": np.dtype("<u8"),
+    "I64": np.dtype("<i8"), "F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8"),
 }  # fmt: skip
-_BF16 = "BF16"  # stored as uint16, read as float32: exact
-_CODES = {np.dtype(stored): code for code, stored in _DTYPES.items()}
+_CODES = {stored: code for code, stored in _STORED.items()}
+_READ = {code: stored.newbyteorder("=") for code, stored in _STORED.items()}
+_STORED["BF16"] = np.dtype("<u2")  # read as float32: exact
+_READ["BF16"] = np.dtype(np.float32)
 _ALIGNMENT = 64  # bytes; where the writer begins the raw bytes
 
 
@@ -127,20 +130,19 @@ class SafetensorsFile(WeightFile):
         if type(description) is not dict or set(description) != {"dtype", "shape", "data_offsets"}:
             raise ValueError('must be described by "dtype", "shape" and "data_offsets"')
         code, shape, offsets = (description[key] for key in ("dtype", "shape", "data_offsets"))
-        if type(code) is not str or (code not in _DTYPES and code != _BF16):
-            raise ValueError(f"dtype {shorten(code)}; allowed are {', '.join((*_DTYPES, _BF16))}")
+        if type(code) is not str or code not in _STORED:
+            raise ValueError(f"dtype {shorten(code)}; allowed are {', '.join(_STORED)}")
         if not _naturals(shape):
             raise ValueError("the shape must be a list of integers from 0 up")
         if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
             raise ValueError("data_offsets must be two ascending integers from 0 up")
-        stored = np.dtype("<u2" if code == _BF16 else _DTYPES[code])
-        dtype = np.dtype(np.float32) if code == _BF16 else stored.newbyteorder("=")
-        array_bytes(tuple(shape), dtype)
-        declared, there = array_bytes(tuple(shape), stored), offsets[1] - offsets[0]
+        stored, dtype = _STORED[code], _READ[code]
+        shape, there = tuple(shape), offsets[1] - offsets[0]
+        declared = array_bytes(shape, stored)
         if declared != there:
-            raise ValueError(f"shape {tuple(shape)} of {code} takes {declared} bytes, not {there}")
+            raise ValueError(f"shape {shape} of {code} takes {declared} bytes, not {there}")
         # The place: offset in the file, dtype there.
-        return Entry(tuple(shape), dtype, there, (self._data_start + offsets[0], stored))
+        return Entry(shape, dtype, there, (self._data_start + offsets[0], stored))
 
     def _check_cover(self, entries: dict[str, Entry]) -> None:
         """Every raw byte belongs to exactly one array."""

@@ -24,7 +24,7 @@ cdef void copy_strip(const StepData* s, Py_ssize_t index, float* scratch) noexce
                                + c * origin.axis[2] + d * origin.axis[3])
                     target = y + (a * to.axis[0] + b * to.axis[1] + c * to.axis[2] + d * to.axis[3])
                     if origin.axis[4] == 1 and to.axis[4] == 1:
-                        memcpy(target, run, 4 * s.size.axis[4])
+                        memmove(target, run, 4 * s.size.axis[4])   # a file may have them overlap
                     else:
                         for e in range(s.size.axis[4]):
                             target[e * to.axis[4]] = run[e * origin.axis[4]]

@@ -1,0 +1,122 @@
+"""Arrays of compiled models in files that lie: too short ones are refused, spare ones are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compiled import assert_bits
+from compiled_files import (
+    KINDS,
+    Content,
+    attempt,
+    instruction_set_of_other_widths,
+    refused,
+    refused_layers,
+    runs,
+    saved,
+)
+from small_models import GATE, MAP, two_inputs
+
+from dsconv import _dispatch
+from dsconv.compiler.stored import arrays_of
+from dsconv.loading import load
+
+
+def packed(path: Path) -> dict[str, int]:
+    """Floats of each array without those that fill it up."""
+    return {name: len(array) for name, array in arrays_of(load(path)._lowered).items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whole_cache_lines(tmp_path: Path, kind: str) -> None:
+    """As a model is saved, its arrays begin and end at them, and what fills them up is zero."""
+    path = saved(kind, tmp_path)
+    floats, arrays = packed(path), Content(path).arrays
+    assert floats.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert len(array) == -(-floats[name] // 16) * 16
+        assert not array[floats[name] :].any()
+    for step in load(path)._program.steps:
+        assert all(array.ctypes.data % 64 == 0 for array in step.weights.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_short_and_missing(tmp_path: Path, kind: str) -> None:
+    path = saved(kind, tmp_path)
+    content, floats = Content(path), packed(path)
+    other, good = instruction_set_of_other_widths(), content.arrays
+    for name, array in good.items():
+        for length in (floats[name] - 1, 1, 0):
+            content.arrays = good | {name: array[:length]}
+            content.write(path)
+            refused(path, f"compiled model: .* takes {floats[name]} floats of .*, got {length}")
+            with _dispatch.use(other):  # where a norm needs no whole vecs
+                runs(attempt(path), path)
+                if length == 0:
+                    refused(path, f"array '{name}' must have .* values, got 0")
+        content.arrays = {name_: good[name_] for name_ in good if name_ != name}
+        content.write(path)
+        for isa in (_dispatch.isa, other):
+            with _dispatch.use(isa):
+                refused(path, f"compiled model: array '{name}' is missing")
+
+
+def test_no_vectors_of_float32(tmp_path: Path) -> None:
+    path = saved("Model", tmp_path)
+    content = Content(path)
+    good = content.arrays
+    for name, array in {**good, "left over": np.ones(16, np.float32)}.items():
+        for change in (
+            array[np.newaxis], array[:1].reshape(()), array.astype(np.float64),
+            array.astype(np.float16), array.astype(np.int32), array > 0,
+        ):  # fmt: skip
+            content.arrays = good | {name: change}
+            content.write(path)
+            refused(path, f"array '{name}' must be a vector of float32")
+
+
+@pytest.mark.parametrize("spare", [1, 16, 1000])
+def test_longer_and_left_over(tmp_path: Path, spare: int) -> None:
+    """The same bits, wherever the arrays begin."""
+    path = saved("Model", tmp_path)
+    content, floats = Content(path), packed(path)
+    rest = np.full(spare, np.nan, np.float32)
+    arrays = {name: np.append(array, rest) for name, array in content.arrays.items()}
+    exact = {name: array[: floats[name]] for name, array in content.arrays.items()}
+    for isa in (_dispatch.isa, instruction_set_of_other_widths()):
+        with _dispatch.use(isa):
+            expected = two_inputs().compile()((MAP, GATE))
+            for changed in (arrays, exact):
+                content.arrays = {"left over": rest, **changed, "conv:bia": rest[:0]}
+                content.write(path)
+                model = load(path)
+                assert_bits(model((MAP, GATE)), expected)
+                assert len(model.profile((MAP, GATE), 1).steps) == len(model._lowered.records)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_may_be_any_numbers(tmp_path: Path, kind: str) -> None:
+    path = saved(kind, tmp_path)
+    content = Content(path)
+    for value in (np.nan, np.inf, -np.inf, 1e-40):
+        for array in content.arrays.values():
+            array[...] = value
+        content.write(path)
+        for isa in (_dispatch.isa, instruction_set_of_other_widths()):
+            with _dispatch.use(isa):
+                runs(load(path), path)
+
+
+def test_another_array(tmp_path: Path) -> None:
+    """A step that takes the array of another one is not that of the graph."""
+    path = saved("Model", tmp_path)
+    content = Content(path)
+    (name,) = (name for name in content.arrays if name == "depthwise:bias")
+    content.arrays["other"] = content.arrays[name]
+    for step in content.about["steps"]:
+        step[3] = {field: "other" if n == name else n for field, n in step[3].items()}
+    content.write(path)
+    assert_bits(load(path)((MAP, GATE)), two_inputs().compile()((MAP, GATE)))
+    refused_layers(path, "its graph is not that of its steps")
