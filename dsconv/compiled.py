@@ -35,7 +35,7 @@ __all__ = ["SUFFIX", "load_compiled", "write_compiled"]
 
 SUFFIX = ".dsconv"
 VERSION = 2  # of steps and arrays: another one wherever a kernel takes them otherwise
-_GRAPH = "dsconv.compiled_graph"  # beside it
+_GRAPH = "dsconv.compiled_graph"  # beside `COMPILED` in the metadata
 _CLASSES = {  # name in the file -> module of the class
     "Model": "dsconv.compiler.model",
     "Classifier": "dsconv.classifier",

@@ -124,9 +124,10 @@ cdef class Step:
         self.places, self.weights = (x, y, residual), dict(weights or {})
         self.held = [memoryview(array) for array in self.weights.values() if array is not None]
         s.op = OPS[op]
-        if not geometry.keys() <= GEOMETRY.keys():
-            raise ValueError(f"geometry has no {sorted(geometry.keys() - GEOMETRY.keys())}")
-        s.g = GEOMETRY | geometry
+        whole = GEOMETRY | geometry
+        if len(whole) > len(GEOMETRY):
+            raise ValueError(f"geometry has no {sorted(whole.keys() - GEOMETRY.keys())}")
+        s.g = whole
         s.g.padded = s.g.top > 0 or s.g.bottom > 0 or s.g.left > 0 or s.g.right > 0
         check_geometry(s.op, &s.g)
         self.x[0], self.x[1] = x
