@@ -214,7 +214,8 @@ def _from_graph(
         widths = about["lanes"], about["block"]
         lowered = restore(Recipe(graph, about["tiles"], widths), arrays)
         steps = json.loads(json.dumps(_descriptions(lowered)))
-        if (lowered.inputs, lowered.outputs) != (about["inputs"], about["outputs"]) or (
+        shapes = [[*about[field].items()] for field in ("inputs", "outputs")]
+        if [[*lowered.inputs.items()], [*lowered.outputs.items()]] != shapes or (
             runs and steps != about["steps"]
         ):
             raise ValueError("its graph is not that of its steps")

@@ -287,7 +287,7 @@ def test_report() -> None:
     assert names == ["litert", "dsconv", "ncnn"]  # the quickest first
     assert "ncnn: ncnn ended: exit status -9" in lines
     assert "torch: error 5.0e-01 is above the tolerance 1e-04" in lines
-    assert ["dsconv", "100.0", "200.0", "20.0", "2.0", "1.0", "4.0"] in rows
+    assert ["dsconv", "100.0", "200.0", "75.0", "20.0", "2.0", "1.0", "4.0"] in rows
     assert "torch: it is cold" in lines
     assert all(line == line.rstrip() and len(line) <= 120 for line in lines)
     assert "Interrupted" not in text

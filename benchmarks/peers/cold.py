@@ -49,6 +49,11 @@ def load(path, threads, x):
     return lambda: model(x)
 """
 
+LOAD_NOTHING = """
+def load(path, threads, x):
+    return None
+"""
+
 PEAK_MEMORY = """
 for line in open("/proc/self/status"):
     if line.startswith("VmHWM"):
@@ -57,7 +62,7 @@ for line in open("/proc/self/status"):
 
 
 def measure(results: Results, files: Files, progress: Callable[[str], object]) -> None:
-    """Fill `results.cold`, `results.empty` and `results.numpy`; `files` are those of V1."""
+    """Fill `results.cold`, `results.empty` and `results.without`; `files` are those of V1."""
     rows = {}
     for name in results.engines:
         if name.startswith(f"{OURS}_"):  # the same program with another option
@@ -73,7 +78,7 @@ def measure(results: Results, files: Files, progress: Callable[[str], object]) -
     for number in range(1, ROUNDS + 1):
         progress(f"cold start: round {number} of {ROUNDS}")
         results.empty.append(seconds([EMPTY]))
-        results.numpy.append(seconds([f"import numpy\n{EMPTY}"]))
+        results.without.append(seconds([FIRST_RESULT.format(load=LOAD_NOTHING) + EMPTY, "", "0"]))
         names = list(rows)
         order.shuffle(names)
         for name in names:

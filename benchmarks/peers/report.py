@@ -17,7 +17,7 @@ GFLOP/s      2 * mult-adds / minimum
 
 COLD_NOTES = """\
 first result  milliseconds from process start to the first output of MobileNetV1, one thread
-own share     its minimum less that of a Python that imports numpy, as all these programs do
+own share     its minimum less that of the same program without an engine
 import        the same to the end of the engine's import, less a Python that does nothing (minima)
 memory        MiB resident at most in a process that loads MobileNetV1 and runs ten images
 installed     MB of the engine's own files, and with all that it depends on; no .pyc files"""
@@ -85,15 +85,15 @@ def _cold(results: Results) -> str:
         "engine", "first result, min", "median", "own share", "import", "memory", "installed",
         "with needs",
     )  # fmt: skip
-    empty, numpy = min(results.empty, default=0.0), min(results.numpy, default=0.0)
+    empty, without = min(results.empty, default=0.0), min(results.without, default=0.0)
     ends = []
-    if results.empty and results.numpy:
+    if results.empty and results.without:
         ends = [
             ["Python alone", f"{1e3 * empty:.1f}", f"{1e3 * median(results.empty):.1f}"],
-            ["Python, numpy", f"{1e3 * numpy:.1f}",
-             f"{1e3 * median(results.numpy):.1f}", "", f"{1e3 * (numpy - empty):.1f}"],
+            ["without an engine: numpy, pathlib", f"{1e3 * without:.1f}",
+             f"{1e3 * median(results.without):.1f}"],
         ]  # fmt: skip
-    rows = [_cold_row(row, empty, numpy) for row in sorted(results.cold, key=_start)]
+    rows = [_cold_row(row, empty, without) for row in sorted(results.cold, key=_start)]
     wide = [[*row, *[""] * (len(names) - len(row))] for row in ends]
     lines = [plain(names, rows, wide)]
     lines += [f"{row.engine}: {row.failure}" for row in results.cold if row.failure]
@@ -104,11 +104,11 @@ def _start(row: Cold) -> float:
     return min(row.start, default=float("inf"))
 
 
-def _cold_row(row: Cold, empty: float, numpy: float) -> list[str]:
+def _cold_row(row: Cold, empty: float, without: float) -> list[str]:
     return [
         row.engine,
         *((f"{1e3 * min(row.start):.1f}", f"{1e3 * median(row.start):.1f}",
-           f"{1e3 * (min(row.start) - numpy):.1f}") if row.start else ("", "", "")),
+           f"{1e3 * (min(row.start) - without):.1f}") if row.start else ("", "", "")),
         f"{1e3 * (min(row.imports) - empty):.1f}" if row.imports else "",
         f"{min(row.memory) / 2**20:.1f}" if row.memory else "",
         f"{row.size / 1e6:.1f}",

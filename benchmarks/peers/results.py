@@ -133,8 +133,9 @@ class Results:
         Version and settings by engine; those that are not installed are in `missing`.
     rounds : int
         Asked for.
-    empty, numpy : list of float
-        Seconds from process start to the end of a Python that does nothing, that imports numpy.
+    empty, without : list of float
+        Seconds of a Python that does nothing, and of the program of the cold starts without an
+        engine.
     """
 
     machine: dict[str, str]
@@ -144,7 +145,7 @@ class Results:
     comparisons: list[Comparison] = field(default_factory=list)
     cold: list[Cold] = field(default_factory=list)
     empty: list[float] = field(default_factory=list)
-    numpy: list[float] = field(default_factory=list)
+    without: list[float] = field(default_factory=list)
     interrupted: bool = False
 
     def to_json(self) -> str:
