@@ -65,7 +65,7 @@ class SafetensorsFile(WeightFile):
         """
         size = self.file_bytes - self._data_start
         block = aligned_empty(-(-size // 4)).view(np.uint8)[:size]
-        yield_arrays = {name: self._view(entry, block) for name, entry in self._entries.items()}
+        arrays = {name: self._view(entry, block) for name, entry in self._entries.items()}
         outcome: list[BaseException | int] = []
         done = allocate_lock()
 
@@ -84,7 +84,7 @@ class SafetensorsFile(WeightFile):
         except RuntimeError:  # no more threads
             read()
         try:
-            yield yield_arrays
+            yield arrays
         finally:
             done.acquire()
         if isinstance(outcome[0], BaseException):
@@ -97,7 +97,7 @@ class SafetensorsFile(WeightFile):
         start, stored = entry.place
         start -= self._data_start
         if stored != entry.dtype or start % entry.dtype.itemsize:
-            raise ValueError(f"{self.path}: arrays must begin at multiples of their element's size")
+            raise ValueError(f"{self.path}: arrays must be stored as they are read, and not askew")
         array = block[start : start + entry.raw_bytes].view(entry.dtype).reshape(entry.shape)
         array.flags.writeable = False
         return array
