@@ -97,7 +97,10 @@ class SafetensorsFile(WeightFile):
         start, stored = entry.place
         start -= self._data_start
         if stored != entry.dtype or start % entry.dtype.itemsize:
-            raise ValueError(f"{self.path}: arrays must be stored as they are read, and not askew")
+            raise ValueError(
+                f"{self.path}: arrays must begin at multiples of their element's size, and be "
+                "stored as the dtype that they are read as"
+            )
         array = block[start : start + entry.raw_bytes].view(entry.dtype).reshape(entry.shape)
         array.flags.writeable = False
         return array
