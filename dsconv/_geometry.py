@@ -1,4 +1,4 @@
-"""Shapes of a sliding window: pairs, padding and output sizes, checked once for every layer kind.
+"""Shapes of a sliding window: padding and output sizes, checked once for every layer kind.
 
 Public arguments such as ``stride=2`` or ``padding="same"`` become plain numbers here, so that
 `functional`, `cost` and `layers` agree on every rule and every error message.

@@ -306,13 +306,14 @@ cdef class Program:
         `stamps`, a float64 vector one longer than the steps, takes the seconds between steps.
         """
         cdef Py_ssize_t count = len(self.steps), scratch = 0, middle = 0, i, slots = len(arrays) + 1
-        cdef Py_ssize_t arena = round_up(self.arena * n, 16)
+        cdef Py_ssize_t arena
         cdef double size
         if <double>self.arena * n > MOST_FLOATS:
             raise MemoryError(f"no memory for {n} times {4 * self.arena} bytes")
         if slots != len(self.sizes) + 1 or n < 0 or not 1 <= threads <= MOST_THREADS:
             raise ValueError(f"run takes {len(self.sizes)} arrays, images and threads, got "
                              f"{len(arrays)}, {n} and {threads}")
+        arena = round_up(self.arena * n, 16)
         cdef Py_ssize_t head = round_up(
             (count * sizeof(StepData) + 2 * count * sizeof(Py_ssize_t) + slots * sizeof(void*)) // 4 + 1, 16)
         cdef Step step

@@ -37,16 +37,21 @@ def guarded(a: np.ndarray, at_end: bool) -> np.ndarray:
     return copy
 
 
+def repeatable(examples: int) -> settings:
+    """The same examples in every run, however long they take."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 def check(isa: str, examples: int) -> None:
     with _dispatch.use(isa) as kernels:
 
-        @settings(
-            max_examples=examples,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        )
+        @repeatable(examples)
         @given(calls.any_of(kernels, 50_000), st.booleans())
         def nothing_else_is_touched(call: calls.Call, at_end: bool) -> None:
             y = call()

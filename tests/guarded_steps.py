@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import step_cases
-from guarded_memory import guarded
-from hypothesis import HealthCheck, given, settings
+from guarded_memory import guarded, repeatable
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dsconv import _dispatch
@@ -66,13 +66,7 @@ def run(kernels: ModuleType, case: step_cases.Case, end: bool) -> None:
 
 
 def check(kernels: ModuleType, op: str, examples: int) -> None:
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @repeatable(examples)
     @given(step_cases.cases(op), st.booleans())
     def refused_or_run(case: step_cases.Case, at_end: bool) -> None:
         run(kernels, case, at_end)

@@ -294,3 +294,25 @@ def test_unfolded_weights_are_not_there(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(ValueError, match=message):
         save(model, tmp_path / f"model.{suffix}")
     assert not (tmp_path / f"model.{suffix}").exists()
+
+
+# What a start imports
+
+
+def test_calls_need_no_graph(tmp_path: Path) -> None:
+    """The modules that describe, compile and lower networks are not imported for a call."""
+    path = tmp_path / "model.dsconv"
+    save(two_inputs().compile(), path)
+    code = """
+import sys
+import numpy as np
+import dsconv
+model = dsconv.load(sys.argv[1])
+model(tuple(np.ones(shape, np.float32) for shape in model.inputs.values()))
+print(*(name for name in sys.modules if name.startswith("dsconv")))
+"""
+    done = run(code, str(path))
+    modules = done.stdout.split()
+    assert "dsconv.compiler.executable" in modules, done.stderr
+    for name in ("functional", "graph", "layers", "packing", "compiler.lowering", "serialization"):
+        assert f"dsconv.{name}" not in modules

@@ -11,6 +11,7 @@ import pytest
 from compiled import assert_bits
 from hypothesis import given
 from random_graphs import RandomGraph, random_graphs, random_inputs, random_weights
+from small_models import one_input
 from tolerance import assert_close
 
 from dsconv import _dispatch, models
@@ -101,3 +102,12 @@ def test_a_batch_norm_named_like_a_parameter() -> None:
     model = graph.compile()
     x_ = random_inputs(graph, 2)
     assert_bits(pickle.loads(pickle.dumps(model))(x_), model(x_))
+
+
+def test_pickles_of_another_version() -> None:
+    model = one_input().compile()
+    state = model.__getstate__()
+    for version in ({}, {"version": 1}, {"version": 3}):
+        other = {key: value for key, value in state.items() if key != "version"} | version
+        with pytest.raises(ValueError, match="another version of dsconv"):
+            type(model).__new__(type(model)).__setstate__(other)
