@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from dsconv._progress import Progress, printable
-from dsconv.classifier import Classifier, Prediction
+from dsconv.classifier import Classifier
 from dsconv.loading import load
+from dsconv.prediction import Prediction
 
 _WIDEST = 40  # characters to which the table's first column grows
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsconv._lines import Fields, at_most_one, number, one
 from dsconv._numbers import integer
 from dsconv.compiler.model import Model, Shapes
 from dsconv.preprocessing import Preprocessing
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
     from dsconv.compiler.model import Runnable
 
 Picture = str | os.PathLike | np.ndarray  # a file, or uint8 (H, W, 3)
-
-
-class Prediction(NamedTuple):
-    """One class of a picture."""
-
-    name: str
-    probability: float
-    number: int  # of the class among the model's outputs
 
 
 class Classifier(Model):
@@ -128,6 +121,8 @@ class Classifier(Model):
         ValueError
             If the network has no classifier.
         """
+        from dsconv.prediction import Prediction
+
         top = integer(top, "top")
         if self.classes is None:
             raise ValueError(f"{self.family}: the weights hold no classifier, only features")
@@ -183,33 +178,30 @@ class Classifier(Model):
             f"outputs={self.outputs})"
         )
 
-    def _details(self) -> dict[str, Any]:
+    def _details(self) -> Fields:
         return {
-            "family": self.family,
-            "preprocessing": self.preprocessing,
-            "classes": self.classes,
-            "labels": self._labels,
+            "family": [self.family],
+            "preprocessing": [] if self.preprocessing is None else [self.preprocessing.to_text()],
+            "classes": [] if self.classes is None else [str(self.classes)],
+            "label": list(self._labels or ()),
         }
 
     @classmethod
-    def _checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
-        names = "family", "preprocessing", "classes", "labels"
-        if set(details) != set(names):
-            raise ValueError(f"the details of a classifier are others than {sorted(details)}")
-        family, preprocessing, classes, labels = (details[name] for name in names)
-        if not isinstance(family, str):
-            raise TypeError(f"family must be a string, got {family!r}")
-        if preprocessing is not None:
-            preprocessing = Preprocessing.checked(preprocessing)
-        if classes is not None:
-            classes = integer(classes, "classes")
-        if labels is not None and not (
-            isinstance(labels, list)
-            and len(labels) == classes
-            and all(isinstance(label, str) for label in labels)
-        ):
-            raise ValueError(f"labels must be {classes} strings")
-        return {**details, "preprocessing": preprocessing}
+    def _checked_details(cls, lines: Fields) -> dict[str, Any]:
+        family = one(lines, "family")
+        preprocessing, classes = (at_most_one(lines, key) for key in ("preprocessing", "classes"))
+        count = None if classes is None else number(classes, "classes", 1)
+        labels = lines.pop("label", [])
+        if lines:
+            raise ValueError(f"a classifier has no lines {sorted(lines)}")
+        if labels and len(labels) != count:
+            raise ValueError(f"there must be {count} labels, got {len(labels)}")
+        return {
+            "family": family,
+            "preprocessing": preprocessing and Preprocessing.from_text(preprocessing),
+            "classes": count,
+            "labels": labels or None,
+        }
 
 
 def takes_pictures(inputs: Shapes, outputs: Shapes) -> bool:

@@ -1,50 +1,51 @@
-"""Compiled models in files: `dsconv.save(model, "network.dsconv")`, the way to the fastest start.
+r"""Compiled models in files: `dsconv.save(model, "network.dsconv")`, the way to the fastest start.
 
-Such a file has the layout of .safetensors. Its arrays are weights that are folded and packed, each
-filled up with zeros to whole cache lines, so that one read puts all of them where they are used.
-The metadata hold two texts of JSON: what a call needs, steps and shapes and what else makes the
-model; and the optimised graph, which is looked at only for what layers are needed for: profiles,
-features, pickles - and kernels of other widths than those that the file was saved for. There the
-weights are packed again, and the results are those of a compilation there.
+    dsconv 3 5120 18301 4234816      version; bytes of the next two parts, floats of the last
+    class Classifier                 lines of text (`_lines`): all that a call needs,
+    ...                                  shapes, arrays, one line for each step
+    {"format": "dsconv graph", ...   the optimised graph, as JSON
+    zeros                            up to a multiple of 64 bytes
+    floats                           the arrays one after the other, little-endian
+
+The arrays are weights that are folded and packed, each filled up with zeros to whole cache lines. The
+file is mapped into memory, and they are used where they are. The graph is looked at only for what layers are
+needed for: profiles, features, pickles - and kernels of other widths than those that the file was
+saved for. There the weights are packed again, and the results are those of a compilation there.
 
 Nothing in a file is trusted: the kernels check each step, and the graph is checked like any other.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dsconv import _dispatch
+from dsconv._lines import Fields, from_text, number, one, shape_lines, shapes_of, to_text
+from dsconv._mapping import MappedFile
 from dsconv.loading import COMPILED
-from dsconv.weights._file import MAX_DIMENSIONS, shorten
-from dsconv.weights._json import parse_json
 
 if TYPE_CHECKING:
     from dsconv.compiler.lowering import Lowered
     from dsconv.compiler.model import Model, Runnable
-    from dsconv.weights.safetensors import SafetensorsFile
 
 __all__ = ["SUFFIX", "load_compiled", "write_compiled"]
 
 SUFFIX = ".dsconv"
-VERSION = 2  # of steps and arrays: another one wherever a kernel takes them otherwise
-_GRAPH = "dsconv.compiled_graph"  # beside `COMPILED` in the metadata
+VERSION = 3  # of lines and arrays: another one wherever a kernel takes them otherwise
 _CLASSES = {  # name in the file -> module of the class
     "Model": "dsconv.compiler.model",
     "Classifier": "dsconv.classifier",
     "OnnxModel": "dsconv.onnx.loading",
 }
-_FIELDS = {
-    "version": int, "class": str, "name": str, "details": dict, "tiles": dict, "lanes": int,
-    "block": int, "inputs": dict, "outputs": dict, "unshared": int, "mult_adds": int, "steps": list,
-}  # fmt: skip
+_MOST_TEXT = 4 << 20  # bytes
+_LINE = 128  # bytes: more than the first line has
+_ALIGNMENT = 64  # bytes: a cache line
 _WIDEST = 1024  # floats of a vec or a panel
 _FAULTS = (TypeError, ValueError, OverflowError, RecursionError)
 
@@ -63,59 +64,64 @@ def write_compiled(path: str | os.PathLike[str], model: Model) -> None:
     ------
     TypeError
         For a model of a class that is not dsconv's.
+    ValueError
+        If names and layers would take more than 4 MB of text.
     """
     from dsconv.compiler.stored import arrays_of, recipe_of
     from dsconv.serialization import to_json
-    from dsconv.weights.safetensors import write_safetensors
+    from dsconv.weights._writing import replacing
 
     name = type(model).__name__
     if _CLASSES.get(name) != type(model).__module__:
         raise TypeError(f"a model must be one of {', '.join(_CLASSES)}, got {type(model)!r}")
     lowered = model._lowered
-    recipe = recipe_of(lowered)
-    about = {
-        "version": VERSION,
-        "class": name,
-        "name": model.name,
-        "details": model._details(),
-        "tiles": recipe.tiles,
-        "lanes": recipe.widths[0],
-        "block": recipe.widths[1],
-        "inputs": lowered.inputs,
-        "outputs": lowered.outputs,
-        "unshared": lowered.unshared,
-        "mult_adds": lowered.mult_adds,
-        "steps": _descriptions(lowered),
+    recipe, arrays = recipe_of(lowered), arrays_of(lowered)
+    rooms = {name: -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT for name, array in arrays.items()}
+    fields = {
+        "class": [name],
+        "name": [model.name],
+        "lanes": [str(recipe.widths[0])],
+        "block": [str(recipe.widths[1])],
+        "unshared": [str(lowered.unshared)],
+        "mult_adds": [str(lowered.mult_adds)],
+        **model._details(),
+        "tile": [f"{tile} {name}" for name, tile in recipe.tiles.items()],
+        "input": shape_lines(lowered.inputs),
+        "output": shape_lines(lowered.outputs),
+        "array": [f"{room // 4} {name}" for name, room in rooms.items()],
+        "step": _step_lines(lowered, list(arrays)),
     }
-    texts = {COMPILED: json.dumps(about), _GRAPH: to_json(recipe.graph)}
-    arrays = {name: _whole_lines(array) for name, array in arrays_of(lowered).items()}
-    write_safetensors(path, arrays, texts)
+    text = to_text(fields).encode("utf-8", "surrogatepass")
+    graph = to_json(recipe.graph).encode()
+    if len(text) + len(graph) > _MOST_TEXT:
+        raise ValueError(f"the model takes more than {_MOST_TEXT} bytes of text")
+    sizes = f"{VERSION} {len(text)} {len(graph)} {sum(rooms.values()) // 4}"
+    head = b"%b%b\n%b%b" % (COMPILED, sizes.encode(), text, graph)
+    with replacing(path) as file:
+        file.write(head + bytes(-len(head) % _ALIGNMENT))
+        for name, room in rooms.items():
+            file.write(arrays[name].astype("<f4", copy=False).tobytes().ljust(room, b"\0"))
 
 
-def _descriptions(lowered: Lowered) -> list[Any]:
-    from dsconv.compiler.executable import describe
+def _step_lines(lowered: Lowered, names: Sequence[str]) -> list[str]:
+    """The lines of the steps; `names` are those of all arrays in the order of the file."""
+    from dsconv.compiler.executable import line_of
     from dsconv.compiler.stored import array_names
 
+    numbers = {name: str(i) for i, name in enumerate(names)}
     return [
-        describe(step, names, lowered.kernels.GEOMETRY)
-        for step, names in zip(lowered.steps, array_names(lowered), strict=True)
+        line_of(step, {f: numbers[name] for f, name in taken.items()}, lowered.kernels.GEOMETRY)
+        for step, taken in zip(lowered.steps, array_names(lowered), strict=True)
     ]
 
 
-def _whole_lines(array: np.ndarray) -> np.ndarray:
-    """Filled up with zeros to a multiple of 16 floats."""
-    whole = np.zeros(-(-len(array) // 16) * 16, np.float32)
-    whole[: len(array)] = array
-    return whole
-
-
-def load_compiled(file: SafetensorsFile, threads: int | None) -> Model:
-    """The model in an open file.
+def load_compiled(path: str, threads: int | None) -> Model:
+    """The model in a file.
 
     Parameters
     ----------
-    file
-        Its metadata have the entry `COMPILED`.
+    path
+        The file begins with `COMPILED`.
     threads
         For every call; None: the default at the time of the call.
 
@@ -124,22 +130,17 @@ def load_compiled(file: SafetensorsFile, threads: int | None) -> Model:
     ValueError
         If the file was written by another version, or is damaged; names the file.
     """
-    for name in file.names():
-        if file.dtype(name) != np.float32 or len(file.shape(name)) != 1:
-            raise ValueError(f"{file.path}: array {shorten(name)} must be a vector of float32")
     try:
-        with file.reading() as arrays:  # which takes as long as the imports and the steps
-            about = _checked(parse_json(file.metadata[COMPILED].encode()))
-            cls = getattr(import_module(_CLASSES[about["class"]]), about["class"])
-            details = cls._checked_details(about["details"])
-            runnable: Runnable | None = None
-            graph, fits = file.metadata.get(_GRAPH, ""), _fits(about)
-            lower = partial(_from_graph, file.path, graph, about, arrays, fits)
-            if fits:
-                runnable = _from_steps(about, arrays, lower)
-        return cls(about["name"], runnable or lower(), threads, **details)
+        file = MappedFile(path)
+        text, graph, block = _parts(file)
+        content = _Content(from_text(text.decode("utf-8", "surrogatepass")), block)
+        cls = getattr(import_module(_CLASSES[content.cls]), content.cls)
+        details = cls._checked_details(content.details)
+        lower = partial(_from_graph, file, graph, content)
+        runnable = _from_steps(content, lower, file.check) if content.fits else lower()
+        return cls(content.name, runnable, threads, **details)
     except _FAULTS as error:
-        raise _named(file.path, error) from None
+        raise _named(path, error) from None
 
 
 def _named(path: str, error: Exception) -> ValueError:
@@ -147,78 +148,98 @@ def _named(path: str, error: Exception) -> ValueError:
     return ValueError(f"{path}: compiled model: {text}")
 
 
-def _checked(about: Any) -> dict[str, Any]:
-    """What the file says of the model, with the types that it must have."""
-    if type(about) is dict and about.get("version") != VERSION:
-        raise ValueError(f"version {about.get('version')!r:.20}; this one reads {VERSION}")
-    if type(about) is not dict or about.keys() != _FIELDS.keys():
-        raise ValueError(f"must be described by {', '.join(_FIELDS)}")
-    for field, kind in _FIELDS.items():
-        if type(about[field]) is not kind:
-            raise ValueError(f"{field} must be of type {kind.__name__}")
-    if about["class"] not in _CLASSES:
-        raise ValueError(f"class {shorten(about['class'])}; allowed are {', '.join(_CLASSES)}")
-    if any(type(tile) is not int or tile not in (2, 4) for tile in about["tiles"].values()):
-        raise ValueError("tiles must map names to 2 or 4")
-    for field in ("lanes", "block"):
-        if not 1 <= about[field] <= _WIDEST:
-            raise ValueError(f"{field} must be from 1 to {_WIDEST}, got {about[field]}")
-    for field in ("unshared", "mult_adds"):
-        if about[field] < 0:
-            raise ValueError(f"{field} must be at least 0, got {about[field]}")
-    if not about["steps"]:
-        raise ValueError("there must be at least one step")
-    return {**about, **{field: _shapes(about[field], field) for field in ("inputs", "outputs")}}
+def _parts(file: MappedFile) -> tuple[bytes, bytes, np.ndarray]:
+    """Text, graph and arrays: with the first line they are the whole file."""
+    first = file[:_LINE].partition(b"\n")[0]
+    version, *sizes = first.removeprefix(COMPILED).decode("latin-1").split(" ")
+    if version != str(VERSION):
+        raise ValueError(f"version {version[:20]!r}; this one reads {VERSION}")
+    if len(sizes) != 3:
+        raise ValueError("the first line must have a version and three sizes")
+    text, graph, floats = (number(size, "a size", 0, 1 << 60) for size in sizes)
+    if text + graph > _MOST_TEXT:
+        raise ValueError(f"{text + graph} bytes of text; at most {_MOST_TEXT} are allowed")
+    begin = len(first) + 1
+    middle, end = begin + text, begin + text + graph
+    start = -(-end // _ALIGNMENT) * _ALIGNMENT
+    if len(file) != start + 4 * floats:
+        raise ValueError(f"the file must have {start + 4 * floats} bytes, got {len(file)}")
+    return file[begin:middle], file[middle:end], file.floats(start)
 
 
-def _shapes(values: dict[str, Any], field: str) -> dict[str, tuple[int, ...]]:
-    sound = (
-        type(shape) is list
-        and len(shape) < MAX_DIMENSIONS  # beside the batch
-        and all(type(size) is int and size > 0 for size in shape)
-        for shape in values.values()
-    )
-    if not values or not all(sound):
-        raise ValueError(f"{field} must map names to shapes")
-    return {name: tuple(shape) for name, shape in values.items()}
+class _Content:
+    """The lines of a file, checked."""
+
+    def __init__(self, fields: Fields, block: np.ndarray) -> None:
+        self.cls, self.name = one(fields, "class"), one(fields, "name")
+        if self.cls not in _CLASSES:
+            raise ValueError(f"class {self.cls[:80]!r}; allowed are {', '.join(_CLASSES)}")
+        lanes, block_ = (number(one(fields, key), key, 1, _WIDEST) for key in ("lanes", "block"))
+        self.widths = lanes, block_
+        self.unshared, self.mult_adds = (
+            number(one(fields, key), key) for key in ("unshared", "mult_adds")
+        )
+        self.inputs = shapes_of(fields.pop("input", []), "input")
+        self.outputs = shapes_of(fields.pop("output", []), "output")
+        tiles = [line.partition(" ") for line in fields.pop("tile", [])]
+        self.tiles = {name: number(tile, "tile", 2, 4) for tile, _, name in tiles}
+        if 3 in self.tiles.values():
+            raise ValueError("tile must be 2 or 4, got 3")
+        self.arrays = _arrays(fields.pop("array", []), block)
+        self.steps = fields.pop("step", [])
+        if not self.steps:
+            raise ValueError("there must be at least one step")
+        self.details = fields  # what is left
+        # Whether the weights are packed for the kernels in use.
+        self.fits = self.widths == (_dispatch.kernels.lanes, _dispatch.kernels.block)
 
 
-def _fits(about: Mapping[str, Any]) -> bool:
-    """Whether the weights are packed for the kernels in use."""
-    kernels = _dispatch.kernels
-    return (about["lanes"], about["block"]) == (kernels.lanes, kernels.block)
+def _arrays(lines: Sequence[str], block: np.ndarray) -> dict[str, np.ndarray]:
+    """Array by name: views of the block, which they cover."""
+    arrays: dict[str, np.ndarray] = {}
+    start = 0
+    for line in lines:
+        length, _, name = line.partition(" ")
+        end = start + number(length, "array")
+        arrays[name] = array = block[start:end]
+        array.flags.writeable = False
+        start = end
+    if start != len(block) or len(arrays) != len(lines):
+        raise ValueError("the arrays must have names of their own and cover the file")
+    return arrays
 
 
 def _from_steps(
-    about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], lower: Callable[[], Lowered]
+    content: _Content, lower: Callable[[], Lowered], check: Callable[[], None]
 ) -> Runnable:
     from dsconv.compiler.executable import Executable
 
+    arrays = {str(i): array for i, array in enumerate(content.arrays.values())}
     return Executable(
-        _dispatch.kernels, about["steps"], arrays, about["inputs"], about["outputs"],
-        about["unshared"], about["mult_adds"], lower,
+        _dispatch.kernels, content.steps, arrays, content.inputs, content.outputs,
+        content.unshared, content.mult_adds, lower, check,
     )  # fmt: skip
 
 
-def _from_graph(
-    path: str, text: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], runs: bool
-) -> Lowered:
-    """The layers, which must be those of the steps if these run; errors name the file."""
+def _from_graph(file: MappedFile, text: bytes, content: _Content) -> Lowered:
+    """The layers, which must be those of the steps where these run; errors name the file."""
     from dsconv.compiler.fused import Fused
     from dsconv.compiler.stored import Recipe, restore
     from dsconv.layers import KINDS
     from dsconv.serialization import from_json
 
     try:
-        graph = from_json(text, {**KINDS, "fused": Fused})
-        widths = about["lanes"], about["block"]
-        lowered = restore(Recipe(graph, about["tiles"], widths), arrays)
-        steps = json.loads(json.dumps(_descriptions(lowered)))
-        shapes = [[*about[field].items()] for field in ("inputs", "outputs")]
-        if [[*lowered.inputs.items()], [*lowered.outputs.items()]] != shapes or (
-            runs and steps != about["steps"]
-        ):
+        graph = from_json(text.decode(), {**KINDS, "fused": Fused})
+        lowered = restore(Recipe(graph, content.tiles, content.widths), content.arrays)
+        same = _named_shapes(lowered) == _named_shapes(content)
+        if not same or content.fits and _step_lines(lowered, [*content.arrays]) != content.steps:
             raise ValueError("its graph is not that of its steps")
     except _FAULTS as error:
-        raise _named(path, error) from None
+        raise _named(file.path, error) from None
+    lowered.check = file.check
     return lowered
+
+
+def _named_shapes(model: Lowered | _Content) -> list[list[tuple[str, tuple[int, ...]]]]:
+    """Inputs and outputs, in order."""
+    return [list(model.inputs.items()), list(model.outputs.items())]

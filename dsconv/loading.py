@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dsconv._numbers import integer
-from dsconv.weights import open_weights
 
 if TYPE_CHECKING:
     from dsconv.compiler.lowering import Lowered
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load"]
 
-COMPILED = "dsconv.model"  # in the metadata of files that hold a compiled model
+COMPILED = b"dsconv "  # at the beginning of files that hold a compiled model
 
 Labels = Sequence[str] | str | os.PathLike  # names, or a text file with one in each line
 
@@ -82,10 +81,14 @@ def load(
     if resolution is not None:
         resolution = integer(resolution, "resolution")
     names = None if labels is None else _labels(labels)
+    with open(path, "rb") as head:
+        compiled = head.read(len(COMPILED)) == COMPILED
+    if compiled:
+        _refuse(path, "a compiled model", resolution=resolution)
+        return _compiled(path, threads, classes, names)
+    from dsconv.weights import open_weights
+
     with open_weights(path) as file:
-        if COMPILED in getattr(file, "metadata", {}):
-            _refuse(path, "a compiled model", resolution=resolution)
-            return _compiled(file, threads, classes, names)
         return _from_weights(file, threads, resolution, classes, names)
 
 
@@ -117,13 +120,13 @@ def _from_weights(
 
 
 def _compiled(
-    file: WeightFile, threads: int | None, classes: int | None, labels: Sequence[str] | None
+    path: str, threads: int | None, classes: int | None, labels: Sequence[str] | None
 ) -> Model:
     """The model in a file that holds a compiled one."""
     from dsconv.compiled import load_compiled
 
-    model = load_compiled(file, threads)  # type: ignore[arg-type]
-    _check_classes(file.path, getattr(model, "classes", None), classes, labels)
+    model = load_compiled(path, threads)
+    _check_classes(path, getattr(model, "classes", None), classes, labels)
     if labels is not None:  # it has classes
         model._labels = tuple(labels)  # type: ignore[attr-defined]
     return model

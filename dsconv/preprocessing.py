@@ -8,12 +8,11 @@ it is imported only where it is used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dsconv._numbers import Pair, integer, pair, real
+from dsconv._numbers import Pair, integer, pair
 
 __all__ = [
     "Preprocessing",
@@ -47,15 +46,23 @@ class Preprocessing(NamedTuple):
     crop: float | None = 0.875
     interpolation: str = "bilinear"
 
+    def to_text(self) -> str:
+        """The three as words."""
+        return " ".join(map(str, self))
+
     @classmethod
-    def checked(cls, values: Sequence[Any]) -> Preprocessing:
-        """The same three out of a file that nobody vouches for; ValueError if unfit."""
-        if len(values) != 3:
-            raise ValueError(f"preprocessing must be family, crop and interpolation, got {values}")
-        family, crop, interpolation = values
+    def from_text(cls, text: str) -> Preprocessing:
+        """What `to_text` made, out of a file that nobody vouches for; ValueError if unfit."""
+        words = text.split(" ")
+        if len(words) != 3:
+            raise ValueError(
+                f"preprocessing must be family, crop and interpolation, got {text!r:.80}"
+            )
+        family, word, interpolation = words
         if family not in _NORMALISATIONS or interpolation not in _INTERPOLATIONS:
-            raise ValueError(f"unknown preprocessing {family!r}, {interpolation!r}")
-        if crop is not None and not 0 < real(crop, "crop") <= 1:
+            raise ValueError(f"unknown preprocessing {text[:80]!r}")
+        crop = None if word == "None" else float(word)
+        if crop is not None and not 0 < crop <= 1:
             raise ValueError(f"crop must be above 0 and at most 1, got {crop}")
         return cls(family, crop, interpolation)
 

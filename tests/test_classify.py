@@ -17,7 +17,7 @@ from commands import assert_refused, run_command
 from picture_files import CLASSES, network_and_pictures
 
 from dsconv._progress import printable
-from dsconv.classifier import Prediction
+from dsconv.prediction import Prediction
 from dsconv.loading import load
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")

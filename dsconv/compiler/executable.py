@@ -1,20 +1,19 @@
 """Executable: what a call of a compiled model needs, out of a file, without its graph.
 
-A step is described by five plain values:
+A step is a line of words:
 
-    op         of src/program.pxi
-    geometry   the fields that are not as in `GEOMETRY` there; infinite ones as "inf" and "-inf"
-    places     [slot, offset] of x, y and the second input, or null for none
-    weights    name of the array by name of the weight
-    layout     of a copy, or null
+    separable 1:0 0:150528 - h=112 w=112 c=32 ... high=6.0 mid_weight=@2 mid_bias=@3 ...
+
+its op, of src/program.pxi; slot and offset of x, y and the second input, or - for none; the fields of
+its geometry that are not as in `GEOMETRY` there; the number of the array for each of its weights; and
+for a copy `layout=`, the 17 numbers of sizes, strides of x and of y, and both shifts.
 
 The kernels check each of these numbers before they use it (src/checks.pxi).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     from dsconv.compiler.lowering import Lowered
     from dsconv.compiler.model import Shapes
 
-__all__ = ["Executable", "describe"]
+__all__ = ["Executable", "line_of"]
 
-_INFINITIES = {"inf": math.inf, "-inf": -math.inf}
+AXES = 5  # of a copy
 
 
 class Executable:
@@ -37,36 +36,39 @@ class Executable:
     ----------
     kernels
         The module that will run them.
-    descriptions
-        Of the steps, as `describe` made them.
+    lines
+        Of the steps, as `line_of` made them.
     arrays
-        Vectors of float32 by name, packed for these kernels. They may be filled later.
+        Vectors of float32 by number, packed for these kernels.
     inputs, outputs
         Shapes by name.
     unshared, mult_adds
         As in `Lowered`.
     lower
         Makes the rest, for all that looks at layers.
+    check
+        As in `Lowered`.
 
     Raises
     ------
     ValueError, TypeError
-        If a description is not one of a step that the kernels can run with these arrays.
+        If a line is not that of a step that the kernels can run with these arrays.
     """
 
     def __init__(
         self,
         kernels: ModuleType,
-        descriptions: Sequence[Any],
+        lines: Iterable[str],
         arrays: Mapping[str, np.ndarray],
         inputs: Shapes,
         outputs: Shapes,
         unshared: int,
         mult_adds: int,
         lower: Callable[[], Lowered],
+        check: Callable[[], None],
     ) -> None:
-        self.kernels, self._lower = kernels, lower
-        self.steps = [_step(kernels, description, arrays) for description in descriptions]
+        self.kernels, self._lower, self.check = kernels, lower, check
+        self.steps = [_step(kernels, line, arrays) for line in lines]
         self.inputs, self.outputs = inputs, outputs
         self.unshared, self.mult_adds = unshared, mult_adds
 
@@ -76,24 +78,48 @@ class Executable:
         return self._lower()
 
 
-def describe(step: Any, names: Mapping[str, str], defaults: Mapping[str, Any]) -> list[Any]:
-    """A step as values that JSON has; `names` are those of its weights' arrays."""
-    geometry = {
-        field: str(value) if math.isinf(value) else value
-        for field, value in step.geometry.items()
-        if value != defaults[field]
-    }
-    return [step.op, geometry, step.places, dict(names), step.layout]
+def line_of(step: Any, numbers: Mapping[str, str], defaults: Mapping[str, Any]) -> str:
+    """A step as a line; `numbers` are those of its weights' arrays."""
+    words = [step.op]
+    words += ["-" if place is None else f"{place[0]}:{place[1]}" for place in step.places]
+    for field, value in step.geometry.items():
+        if value != defaults[field]:
+            words.append(f"{field}={value!r}")
+    words += [f"{field}=@{number}" for field, number in numbers.items()]
+    if step.layout is not None:
+        *axes, shift, to_shift = step.layout
+        layout = [number for triple in axes for number in triple] + [shift, to_shift]
+        words.append(f"layout={','.join(map(str, layout))}")
+    return " ".join(words)
 
 
-def _step(kernels: ModuleType, description: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    op, geometry, (x, y, residual), names, layout = description
-    if type(geometry) is not dict or type(names) is not dict:
-        raise TypeError("geometry and weights of a step must be of type dict")
-    fields = {field: _INFINITIES.get(value, value) for field, value in geometry.items()}
-    weights = {}
-    for field, name in names.items():
-        if name not in arrays:
-            raise ValueError(f"array {name!r} is missing")
-        weights[field] = arrays[name]
-    return kernels.Step(op, fields, x, y, residual, weights, layout)
+def _step(kernels: ModuleType, line: str, arrays: Mapping[str, np.ndarray]) -> Any:
+    op, x, y, residual, *fields = line.split(" ")
+    geometry: dict[str, int | float] = {}
+    weights, layout = {}, None
+    for word in fields:
+        field, _, value = word.partition("=")
+        if value.isdigit():
+            geometry[field] = int(value)
+        elif value[:1] == "@":
+            if value[1:] not in arrays:
+                raise ValueError(f"array {value[1:40]!r} is missing")
+            weights[field] = arrays[value[1:]]
+        elif field == "layout":
+            layout = _layout(value)
+        else:
+            geometry[field] = float(value)
+    return kernels.Step(op, geometry, _place(x), _place(y), _place(residual), weights, layout)
+
+
+def _place(word: str) -> tuple[int, int] | None:
+    if word == "-":
+        return None
+    slot, _, offset = word.partition(":")
+    return int(slot), int(offset)
+
+
+def _layout(text: str) -> tuple[Any, ...]:
+    numbers = tuple(map(int, text.split(",")))
+    sizes, x, y, shifts = (numbers[i : i + AXES] for i in range(0, 4 * AXES, AXES))
+    return sizes, x, y, *shifts

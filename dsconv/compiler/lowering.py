@@ -68,6 +68,8 @@ class Lowered:
         self.block = Block(floats)  # memory of the packed weights, each from a cache line on
         self.steps: list[Any] = []
         self.records: list[Record] = []
+        # Called before the weights are touched: raises ValueError if they are no longer there.
+        self.check: Callable[[], None] = _always_there
 
     @property
     def inputs(self) -> dict[str, Shape]:
@@ -93,6 +95,10 @@ class Lowered:
     def lowered(self) -> Lowered:
         """Itself: see `Runnable`."""
         return self
+
+
+def _always_there() -> None:
+    """Weights in memory of their own."""
 
 
 def lower(graph: Graph, weights: Weights, packings: Packings | None = None) -> Lowered:

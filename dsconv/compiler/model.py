@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Protocol
 
+    from dsconv._lines import Fields
     from dsconv.compiler.lowering import Lowered
     from dsconv.compiler.profile import Profile
     from dsconv.weights.source import FileSource, GraphSource
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
         @property
         def mult_adds(self) -> int: ...
         @property
+        def check(self) -> Callable[[], None]: ...
+        @property
         def lowered(self) -> Lowered: ...
 
 
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 # images, best per image: 1 13.2 ms, 2 13.2, 4 13.9, 13 14.2), V2 four (1 8.7 ms, 4 7.7, 13 8.2).
 CHUNK_BYTES = 10 << 20  # arena of one run
 
-PICKLE = 2  # version of what is in a pickle
+PICKLE = 3  # version of what is in a pickle
 
 Shapes = dict[str, tuple[int, ...]]  # by tensor name, without the batch
 
@@ -82,6 +85,7 @@ class Model:
     @property
     def _lowered(self) -> Lowered:
         """The layers, for all but calls."""
+        self._runnable.check()
         return self._runnable.lowered
 
     def __call__(self, x: Any) -> Any:
@@ -155,6 +159,7 @@ class Model:
         self, arrays: tuple[np.ndarray, ...]
     ) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
         """A batch in parts of at most `_chunk` examples: views of the arrays, and how many."""
+        self._runnable.check()
         count = len(arrays[0])
         if 0 < count <= self._chunk:
             yield arrays, count
@@ -205,16 +210,16 @@ class Model:
             arrays.append(contiguous(array))
         return tuple(arrays), single[0]
 
-    def _details(self) -> dict[str, Any]:
-        """Further arguments of the constructor, as values that JSON has; for pickles and files."""
+    def _details(self) -> Fields:
+        """Further arguments of the constructor, as lines of text; for pickles and files."""
         return {}
 
     @classmethod
-    def _checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
-        """`_details` out of a file that nobody vouches for; ValueError or TypeError if unfit."""
-        if details:
-            raise ValueError(f"a model has no details {sorted(details)}")
-        return details
+    def _checked_details(cls, lines: Fields) -> dict[str, Any]:
+        """`_details` out of a file that nobody vouches for as arguments; ValueError if unfit."""
+        if lines:
+            raise ValueError(f"a model has no lines {sorted(lines)}")
+        return {}
 
     def __getstate__(self) -> dict[str, Any]:
         from dsconv.compiler.stored import arrays_of, recipe_of
@@ -236,7 +241,8 @@ class Model:
             raise ValueError("the pickle was written by another version of dsconv")
         lowered = restore(state["recipe"], in_one_block(state["arrays"]))
         arguments = state["name"], lowered, state["threads"]
-        self.__init__(*arguments, **state["details"])  # type: ignore[misc]
+        details = self._checked_details(state["details"])
+        self.__init__(*arguments, **details)  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, inputs={self.inputs}, outputs={self.outputs})"

@@ -6,6 +6,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
+from dsconv._lines import Fields, shape_lines, shapes_of
 from dsconv.compiler.lowering import lower
 from dsconv.compiler.model import Model, Shapes
 from dsconv.compiler.parameters import Parameters
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from dsconv.compiler.model import Runnable
 
 __all__ = ["OnnxModel", "load_onnx", "read_onnx"]
+
+_SHAPES = ("inputs", "outputs")  # of an OnnxModel, as in the file
 
 
 class OnnxModel(Model):
@@ -68,16 +71,14 @@ class OnnxModel(Model):
         results = super().__call__(inputs)
         return list(results) if isinstance(results, tuple) else results
 
-    def _details(self) -> dict[str, Any]:
-        return {"inputs": self.inputs, "outputs": self.outputs}
+    def _details(self) -> Fields:
+        return {name: shape_lines(getattr(self, name)) for name in _SHAPES}
 
     @classmethod
-    def _checked_details(cls, details: dict[str, Any]) -> dict[str, Any]:
-        if set(details) != {"inputs", "outputs"}:
-            raise ValueError(f"the details of a network are others than {sorted(details)}")
-        for field, shapes in details.items():  # the constructor checks the numbers
-            if type(shapes) is not dict or any(type(s) is not list for s in shapes.values()):
-                raise ValueError(f"{field} must map names to shapes")
+    def _checked_details(cls, lines: Fields) -> dict[str, Any]:
+        details = {name: shapes_of(lines.pop(name, []), name) for name in _SHAPES}
+        if lines:
+            raise ValueError(f"a network out of an ONNX file has no lines {sorted(lines)}")
         return details
 
 

@@ -97,6 +97,8 @@ def _unknown(path: str, head: bytes) -> str:
     """What a file that is no weight file seems to be, and what is allowed."""
     if path.lower().endswith(".onnx"):
         return "an ONNX file is a whole network, not only weights: dsconv.load opens it"
+    if head.startswith(b"dsconv "):
+        return "a compiled model, not only weights: dsconv.load opens it"
     if not head:
         what = "the file is empty"
     elif head.startswith(b"\x93NUMPY"):
@@ -105,5 +107,5 @@ def _unknown(path: str, head: bytes) -> str:
         what = "a pickle, but not a PyTorch checkpoint; it is not opened"
     else:
         what = f"unknown format (first bytes {head[:8]!r})"
-    known = ".npz, .safetensors, .dsconv, PyTorch's .pth and Keras's .h5 and .keras"
+    known = ".npz, .safetensors, PyTorch's .pth and Keras's .h5 and .keras"
     return f"{what}; allowed are {known}"

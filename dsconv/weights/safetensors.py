@@ -13,14 +13,11 @@ from __future__ import annotations
 
 import json
 import os
-from _thread import allocate_lock, start_new_thread  # threading takes a millisecond to import
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from dsconv._arrays import aligned_empty
 from dsconv.weights._file import Entry, WeightFile, array_bytes, numbers, shorten, widened
 from dsconv.weights._json import MAX_BYTES, parse_json
 
@@ -49,61 +46,6 @@ class SafetensorsFile(WeightFile):
     metadata : dict of str to str
         The free texts of the header.
     """
-
-    @contextmanager
-    def reading(self) -> Iterator[dict[str, np.ndarray]]:
-        """All arrays, for a `with` block, while another thread reads them in one go.
-
-        They lie in one block of memory, read-only, at the distances that they have in the file.
-        Their content is there once the block has ended without an exception.
-
-        Raises
-        ------
-        ValueError
-            For an array that lies askew in the file or is stored as another dtype than it is read
-            as; at the end of the block if the file is truncated.
-        """
-        size = self.file_bytes - self._data_start
-        block = aligned_empty(-(-size // 4)).view(np.uint8)[:size]
-        arrays = {name: self._view(entry, block) for name, entry in self._entries.items()}
-        outcome: list[BaseException | int] = []
-        done = allocate_lock()
-
-        def read() -> None:
-            try:
-                self._file.seek(self._data_start)
-                outcome.append(self._file.readinto(block.data))
-            except BaseException as error:
-                outcome.append(error)
-            finally:
-                done.release()
-
-        done.acquire()
-        try:
-            start_new_thread(read, ())
-        except RuntimeError:  # no more threads
-            read()
-        try:
-            yield arrays
-        finally:
-            done.acquire()
-        if isinstance(outcome[0], BaseException):
-            raise outcome[0]
-        if outcome[0] != size:
-            raise ValueError(f"{self.path}: the file is truncated")
-
-    def _view(self, entry: Entry, block: np.ndarray) -> np.ndarray:
-        """Where the array of an entry lies in the raw bytes."""
-        start, stored = entry.place
-        start -= self._data_start
-        if stored != entry.dtype or start % entry.dtype.itemsize:
-            raise ValueError(
-                f"{self.path}: arrays must begin at multiples of their element's size, and be "
-                "stored as the dtype that they are read as"
-            )
-        array = block[start : start + entry.raw_bytes].view(entry.dtype).reshape(entry.shape)
-        array.flags.writeable = False
-        return array
 
     def _scan(self) -> dict[str, Entry]:
         header, self._data_start = self._header()

@@ -1,0 +1,46 @@
+"""Files as memory: the system's own pages of a file, neither read nor copied."""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+import numpy as np
+
+
+class MappedFile:
+    """A file's bytes, shared with the file and with every process that maps it.
+
+    A file that is deleted or replaced, as `dsconv.save` replaces files, stays as it was. One that is
+    overwritten in its place changes here as well, and one that is cut short loses its pages: to touch
+    them ends the process, so `check` comes before.
+
+    Parameters
+    ----------
+    path
+        A file that is not empty.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        with open(path, "rb") as file:
+            self._pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if hasattr(mmap, "MADV_WILLNEED"):  # from a disk: all at once, not a few pages at a time
+            self._pages.madvise(mmap.MADV_WILLNEED)
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def __getitem__(self, part: slice) -> bytes:
+        return self._pages[part]
+
+    def floats(self, start: int) -> np.ndarray:
+        """float32 numbers from byte `start` to the end, read-only."""
+        return np.frombuffer(memoryview(self._pages)[start:], np.float32)
+
+    def check(self) -> None:
+        """ValueError if the file has another length by now."""
+        if self._pages.size() != len(self._pages):
+            raise ValueError(
+                f"{self.path}: the file was changed after it was loaded; load it again"
+            )
