@@ -8,9 +8,10 @@ r"""Compiled models in files: `dsconv.save(model, "network.dsconv")`, the way to
     floats                           the arrays one after the other, little-endian
 
 The arrays are weights that are folded and packed, each filled up with zeros to whole cache lines. The
-file is mapped into memory, and they are used where they are. The graph is looked at only for what layers are
-needed for: profiles, features, pickles - and kernels of other widths than those that the file was
-saved for. There the weights are packed again, and the results are those of a compilation there.
+file is mapped into memory, and they are used where they lie. The graph is looked at only for what
+layers are needed for: profiles, features, pickles - and kernels of other widths than those that the
+file was saved for. There the weights are packed again, and the results are those of a compilation
+there.
 
 Nothing in a file is trusted: the kernels check each step, and the graph is checked like any other.
 """

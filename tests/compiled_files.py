@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,20 @@ import pytest
 from small_models import two_inputs
 
 from dsconv import _dispatch
+from dsconv._lines import from_text, to_text
 from dsconv.classifier import Classifier
-from dsconv.compiled import _GRAPH, VERSION
+from dsconv.compiled import VERSION
 from dsconv.graph import Graph
 from dsconv.layers import Add
-from dsconv.loading import COMPILED, load
+from dsconv.loading import load
 from dsconv.onnx.loading import OnnxModel
 from dsconv.preprocessing import Preprocessing
 from dsconv.saving import save
-from dsconv.weights.safetensors import SafetensorsFile
 
 MEGABYTE = 2**20
 KINDS = ("Model", "Classifier", "OnnxModel")
 
-# Every value in the metadata
+# Values in the place of others
 
 JUNK = [
     None, True, False, 0, 1, -1, 2, 7, 2**31 - 1, 2**31, 2**40 + 1, 10**18, 10**30, 0.5, 1e308, "",
@@ -86,49 +86,103 @@ class Content:
     """What is in such a file, to be changed and written again."""
 
     def __init__(self, path: Path) -> None:
-        with SafetensorsFile(path) as file:
-            self.about, self.graph = (json.loads(file.metadata[n]) for n in (COMPILED, _GRAPH))
-            self.arrays = file.read_all()
+        data = path.read_bytes()
+        first, _, rest = data.partition(b"\n")
+        text, graph, floats = map(int, first.split()[2:])
+        self.fields = from_text(rest[:text].decode("utf-8", "surrogatepass"))
+        self.graph = json.loads(rest[text : text + graph])
+        block = np.frombuffer(data, np.float32, floats, len(data) - 4 * floats).copy()
+        lines = [line.partition(" ") for line in self.fields.pop("array", [])]
+        ends = np.cumsum([int(length) for length, _, _ in lines]).tolist()
+        parts = np.split(block, ends)
+        self.arrays = {name: part for (_, _, name), part in zip(lines, parts, strict=False)}
 
     def write(self, path: Path) -> None:
-        write(path, json.dumps(self.about), json.dumps(self.graph), self.arrays)
+        write(path, self.fields, json.dumps(self.graph), self.arrays)
 
 
-def write(path: Path, about: str, graph: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Without the care and the time that `write_safetensors` takes."""
-    header: dict[str, Any] = {"__metadata__": {COMPILED: about, _GRAPH: graph}}
-    end = 0
-    for name, array in arrays.items():
-        code = {"f": "F", "i": "I", "b": "BOOL"}[array.dtype.kind]
-        code += str(8 * array.itemsize) if len(code) == 1 else ""
-        start, end = end, end + array.nbytes
-        header[name] = {"dtype": code, "shape": array.shape, "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
+def write(
+    path: Path, fields: Mapping[str, Sequence[str]], graph: str, arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Without the care that `write_compiled` takes. The lines of the arrays are added."""
+    lines = [f"{len(array)} {name}" for name, array in arrays.items()]
+    write_text(path, to_text({"array": lines, **fields}), graph, arrays)
+
+
+def write_text(path: Path, text: str, graph: str, arrays: Mapping[str, np.ndarray]) -> None:
+    parts = [part.encode("utf-8", "surrogatepass") for part in (text, graph)]
     data = b"".join(array.tobytes() for array in arrays.values())
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    sizes = f"{VERSION} {len(parts[0])} {len(parts[1])} {len(data) // 4}"
+    head = b"dsconv " + sizes.encode() + b"\n" + b"".join(parts)
+    path.write_bytes(head + bytes(-len(head) % 64) + data)
 
 
-def description(**changes: Any) -> dict[str, Any]:
+def description(**changes: Any) -> dict[str, list[str]]:
     """Of a model that ignores x0 and returns a zero."""
-    zero = ["zero", {}, [[1, 0], [2, 0], None], {}, None]
-    about = {
-        "version": VERSION, "class": "Model", "name": "chain", "details": {}, "tiles": {},
-        "lanes": 1, "block": 1, "inputs": {"x0": [1]}, "outputs": {"y": [1]}, "unshared": 0,
-        "mult_adds": 0, "steps": [zero],
+    fields = {
+        "class": ["Model"], "name": ["chain"], "lanes": ["1"], "block": ["1"], "unshared": ["0"],
+        "mult_adds": ["0"], "input": ["1 x0"], "output": ["1 y"], "step": ["zero 1:0 2:0 -"],
     }  # fmt: skip
-    return {**about, **changes}
+    return {**fields, **changes}
 
 
-def own_widths() -> dict[str, int]:
-    """The entries of a file whose weights are packed for the kernels in use."""
-    return {"lanes": _dispatch.kernels.lanes, "block": _dispatch.kernels.block}
+# Steps as lists: op, geometry, places, number of the array by weight, layout
+
+
+def parsed(line: str) -> list[Any]:
+    op, *rest = line.split(" ")
+    places = [None if word == "-" else [int(n) for n in word.split(":")] for word in rest[:3]]
+    geometry: dict[str, Any] = {}
+    weights, layout = {}, None
+    for word in rest[3:]:
+        field, _, value = word.partition("=")
+        if field == "layout":
+            numbers = list(map(int, value.split(",")))
+            layout = [numbers[:5], numbers[5:10], numbers[10:15], *numbers[15:]]
+        elif value.startswith("@"):
+            weights[field] = value[1:]
+        else:
+            geometry[field] = int(value) if value.lstrip("-").isdigit() else float(value)
+    return [op, geometry, places, weights, layout]
+
+
+def line(step: Any) -> str:
+    """The line of a step, as far as it is one."""
+    if not (isinstance(step, list) and len(step) == 5):
+        return _word(step)
+    op, geometry, places, weights, layout = step
+    words = [_word(op)]
+    words += [_word(place, ":") for place in places] if type(places) is list else [_word(places)]
+    for values, mark in ((geometry, ""), (weights, "@")):
+        if type(values) is dict:
+            words += [f"{field}={mark}{_word(value)}" for field, value in values.items()]
+        else:
+            words.append(_word(values))
+    if layout is not None:
+        words.append(f"layout={_word(layout)}")
+    return " ".join(words)
+
+
+def _word(value: Any, separator: str = ",") -> str:
+    if value is None:
+        return "-"
+    return separator.join(map(_word, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def own_widths() -> dict[str, list[str]]:
+    """The lines of a file whose weights are packed for the kernels in use."""
+    return widths_of(_dispatch.kernels.lanes, _dispatch.kernels.block)
+
+
+def widths_of(lanes: int, block: int) -> dict[str, list[str]]:
+    return {"lanes": [str(lanes)], "block": [str(block)]}
 
 
 def instruction_set_of_other_widths() -> str:
     """Where a file that is saved here is loaded through its graph; none: the test is skipped."""
     for name in _dispatch.available():
         kernels = _dispatch.kernel_module(name)
-        if {"lanes": kernels.lanes, "block": kernels.block} != own_widths():
+        if widths_of(kernels.lanes, kernels.block) != own_widths():
             return name
     pytest.skip("there are no kernels of other widths on this machine")
 
@@ -145,9 +199,9 @@ def refused_graph(
     path: Path, graph: str, message: str, arrays: Mapping[str, np.ndarray] | None = None
 ) -> None:
     """At once by kernels of other widths; where they fit as soon as layers are asked for."""
-    write(path, json.dumps(description()), graph, arrays or {})
+    write(path, description(), graph, arrays or {})
     refused(path, message)
-    write(path, json.dumps(description(**own_widths())), graph, arrays or {})
+    write(path, description(**own_widths()), graph, arrays or {})
     refused_layers(path, message)
 
 

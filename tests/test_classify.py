@@ -17,8 +17,8 @@ from commands import assert_refused, run_command
 from picture_files import CLASSES, network_and_pictures
 
 from dsconv._progress import printable
-from dsconv.prediction import Prediction
 from dsconv.loading import load
+from dsconv.prediction import Prediction
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 

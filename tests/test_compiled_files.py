@@ -130,12 +130,38 @@ def test_several_inputs_and_outputs(tmp_path: Path) -> None:
     assert_bits(through_a_file(model, tmp_path)({"gate": GATE, "map": MAP}), model((MAP, GATE)))
 
 
-def test_a_copy_stays_when_the_file_goes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["deleted", "replaced"])
+def test_a_model_stays_when_the_file_goes(tmp_path: Path, change: str) -> None:
     model = one_input().compile()
     again = through_a_file(model, tmp_path)
-    (tmp_path / "model.dsconv").write_bytes(b"")
+    if change == "deleted":
+        (tmp_path / "model.dsconv").unlink()
+    else:
+        save(two_inputs().compile(), tmp_path / "model.dsconv")
     for same in (again, copy.deepcopy(again), pickle.loads(pickle.dumps(again))):
         assert_bits(same(MAP), model(MAP))
+
+
+def test_copies_have_weights_of_their_own(tmp_path: Path) -> None:
+    model = one_input().compile()
+    again = through_a_file(model, tmp_path)
+    copies = copy.deepcopy(again), pickle.loads(pickle.dumps(again))
+    (tmp_path / "model.dsconv").write_bytes(b"")
+    with pytest.raises(ValueError, match="model.dsconv: the file was changed after it was loaded"):
+        again(MAP)
+    for same in copies:
+        assert_bits(same(MAP), model(MAP))
+
+
+def test_a_file_may_be_replaced_by_its_own_model(tmp_path: Path) -> None:
+    path = tmp_path / "model.dsconv"
+    model = one_input().compile()
+    save(model, path)
+    again = load(path)
+    for _ in range(2):
+        save(again, path)
+        assert_bits(again(MAP), model(MAP))
+        assert_bits(load(path)(MAP), model(MAP))
 
 
 # Classifiers
@@ -314,5 +340,5 @@ print(*(name for name in sys.modules if name.startswith("dsconv")))
     done = run(code, str(path))
     modules = done.stdout.split()
     assert "dsconv.compiler.executable" in modules, done.stderr
-    for name in ("functional", "graph", "layers", "packing", "compiler.lowering", "serialization"):
+    for name in ("functional", "graph", "layers", "packing", "compiler.lowering", "weights"):
         assert f"dsconv.{name}" not in modules

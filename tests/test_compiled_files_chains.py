@@ -19,6 +19,7 @@ from compiled_files import (
     refused_graph,
     refused_layers,
     runs,
+    widths_of,
     write,
 )
 from hypothesis import given
@@ -26,7 +27,8 @@ from hypothesis import strategies as st
 from random_graphs import random_inputs
 from tolerance import assert_close
 
-from dsconv.compiled import _descriptions
+from dsconv._lines import shape_lines
+from dsconv.compiled import _step_lines
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.packings import packings_of
 from dsconv.compiler.stored import Recipe, restore
@@ -131,8 +133,8 @@ def test_any_chain(
         graph = from_json(text, {**KINDS, "fused": Fused})
         packings = packings_of(graph)
     except ValueError:
-        write(path, json.dumps(description(lanes=lanes, block=block)), text, {})
-        if own_widths() == {"lanes": lanes, "block": block}:
+        write(path, description(**widths_of(lanes, block)), text, {})
+        if own_widths() == widths_of(lanes, block):
             refused_layers(path, "")
         else:
             refused(path)
@@ -143,11 +145,11 @@ def test_any_chain(
             values = random.normal(size=size(recipe.widths) + int(random.integers(3)))
             arrays[f"{name}:{what}"] = values.astype(np.float32)
     lowered = restore(recipe, arrays)
-    about = description(
-        lanes=lanes, block=block, inputs=lowered.inputs, outputs=lowered.outputs,
-        steps=_descriptions(lowered),
+    fields = description(
+        **widths_of(lanes, block), input=shape_lines(lowered.inputs),
+        output=shape_lines(lowered.outputs), step=_step_lines(lowered, list(arrays)),
     )  # fmt: skip
-    write(path, json.dumps(about), text, arrays)
+    write(path, fields, text, arrays)
     x = random_inputs(graph, 3, random)
     ((value, bound),) = interpret_with_bounds(*one_by_one(case, recipe, arrays), x)
     model = load(path)
@@ -272,15 +274,15 @@ def test_numbers_beyond_those_of_the_kernels(tmp_path: Path, layer: Layer) -> No
     refused_graph(tmp_path / "model.dsconv", graph.to_json(), "too")
 
 
-@pytest.mark.parametrize("name", ["inf", "-inf", "", "a/b", "é", "x" * 1000])
+@pytest.mark.parametrize("name", ["inf", "-inf", "", "a/b", "é", " a  b ", "a\nb\\n", "x" * 1000])
 def test_names(tmp_path: Path, name: str) -> None:
     """Any string without ":" names a stage."""
     path = tmp_path / "model.dsconv"
-    about = description(inputs={"x0": MAP}, outputs={"y": MAP})
+    fields = description(input=["4,4,4 x0"], output=["4,4,4 y"])
     for norm in (None, name):
         stage = {"name": name, "layer": conv(), "norm": norm, "epsilon": 0.5}
         arrays = {f"{name}:weight": np.ones(16, np.float32), f"{name}:bias": np.ones(4, np.float32)}
-        write(path, json.dumps(about), json.dumps(graph_of([stage], False, MAP)), arrays)
+        write(path, fields, json.dumps(graph_of([stage], False, MAP)), arrays)
         model = load(path)
         runs(model, path)
         save(model, path)

@@ -15,7 +15,9 @@ from compiled_files import (
     attempt,
     description,
     layers,
+    line,
     own_widths,
+    parsed,
     places,
     refused,
     repeat,
@@ -58,8 +60,10 @@ class Tampered:
         else:
             saved("Model" if network == "two inputs" else "Classifier", folder)
         content = Content(self.path)
-        self._about, self._arrays = content.about, content.arrays
-        self._graph, self.good = json.dumps(content.graph), content.about["steps"]
+        self._fields, self._arrays = content.fields, content.arrays
+        self._graph = json.dumps(content.graph)
+        self.good = [parsed(text) for text in content.fields["step"]]
+        assert [line(step) for step in self.good] == content.fields["step"]
         self.number = 0  # of copies
         model = load(self.path)
         runs(model, self.path)
@@ -69,11 +73,11 @@ class Tampered:
         """Refused, or it runs, but not with the graph. `change` returns other steps, or None."""
         steps = json.loads(json.dumps(self.good))
         steps, self.number = change(steps) or steps, self.number + 1
-        about = json.dumps({**self._about, "steps": steps})
-        write(self.path, about, self._graph, self._arrays)
+        lines, good = ([line(step) for step in all_] for all_ in (steps, self.good))
+        write(self.path, {**self._fields, "step": lines}, self._graph, self._arrays)
         model = attempt(self.path)
         runs(model, self.path)
-        if model is not None and steps != self.good and self.number % 8 == 0:  # for it takes long
+        if model is not None and lines != good and self.number % 8 == 0:  # for it takes long
             assert layers(model, self.path) is None
 
     def everywhere(self, change: Callable[[Any, Any], Any], *types: type) -> None:
@@ -87,7 +91,13 @@ class Tampered:
         """One step and its arrays: a short file, quickly tried."""
         self.good = [step for step in self.good if step[0] == op][:1]
         self._graph = ""
-        self._arrays = {name: self._arrays[name] for name in self.good[0][3].values()}
+        names = list(self._arrays)
+        self._arrays = {
+            name: self._arrays[name] for name in (names[int(i)] for i in self.good[0][3].values())
+        }
+        self.good[0][3] = dict(
+            zip(self.good[0][3], map(str, range(len(self._arrays))), strict=True)
+        )
 
 
 def test_every_kernel_is_there(tmp_path: Path) -> None:
@@ -192,7 +202,7 @@ def convolution(op: str, **geometry: Any) -> list[Any]:
     names = ("weight", "bias", "mid_weight", "mid_bias", "in_weight", "in_bias")
     if op == "inverted_residual":
         geometry = {"hidden": 1, **geometry}
-    return [op, geometry, [[1, 0], [2, 0], None], {name: "w" for name in names}, None]
+    return [op, geometry, [[1, 0], [2, 0], None], {name: "0" for name in names}, None]
 
 
 def plain(op: str, geometry: Any, x: Any = (1, 0), y: Any = (2, 0), *rest: Any) -> list[Any]:
@@ -203,6 +213,12 @@ def plain(op: str, geometry: Any, x: Any = (1, 0), y: Any = (2, 0), *rest: Any) 
 def copy_of(sizes: Any, x: Any, y: Any, *shifts: int) -> list[Any]:
     layout = [[*sizes, 1, 1, 1, 1][:5], [*x, 0, 0, 0, 0][:5], [*y, 0, 0, 0, 0][:5], *shifts]
     return plain("copy", {"c": 16, "oc": 16}, (1, 0), (2, 0), None, layout)
+
+
+def write_steps(path: Path, steps: list[Any]) -> None:
+    """A file with an input and an output of 16 floats, and an array of 512."""
+    lines = {"input": ["16 x0"], "output": ["16 y"], "step": [line(step) for step in steps]}
+    write(path, description(**own_widths(), **lines), "", {"w": np.ones(512, np.float32)})
 
 
 FAR = {"left": LARGE - 1, "sw": LARGE}  # one output, far from the map, in all of its padding
@@ -260,8 +276,7 @@ FAR = {"left": LARGE - 1, "sw": LARGE}  # one output, far from the map, in all o
     ],
 )  # fmt: skip
 def test_refused_steps(tmp_path: Path, step: list[Any], message: str) -> None:
-    about = description(**own_widths(), inputs={"x0": [16]}, outputs={"y": [16]}, steps=[step])
-    write(tmp_path / "model.dsconv", json.dumps(about), "", {"w": np.ones(512, np.float32)})
+    write_steps(tmp_path / "model.dsconv", [step])
     refused(tmp_path / "model.dsconv", f"compiled model: .*({message})")
 
 
@@ -271,6 +286,5 @@ def test_the_pieces_are_sound_before_they_are_spoilt(tmp_path: Path) -> None:
     good += [plain("max_pool", {}), plain("softmax", {"c": 16, "oc": 16}), plain("zero", {})]
     good += [plain("mul", {}, (1, 0), (2, 0), (1, 15)), copy_of([16], [1], [1], 0, 0)]
     good += [copy_of([16], [-1], [1], 15, 0), copy_of([4, 4], [0, 1], [1, 4], 12, 0)]
-    about = description(**own_widths(), inputs={"x0": [16]}, outputs={"y": [16]}, steps=good)
-    write(tmp_path / "model.dsconv", json.dumps(about), "", {"w": np.ones(512, np.float32)})
+    write_steps(tmp_path / "model.dsconv", good)
     runs(load(tmp_path / "model.dsconv"), tmp_path / "model.dsconv")

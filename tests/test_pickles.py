@@ -15,6 +15,7 @@ from small_models import one_input
 from tolerance import assert_close
 
 from dsconv import _dispatch, models
+from dsconv.compiler.model import PICKLE
 from dsconv.graph import Graph
 from dsconv.interpreter import interpret_with_bounds
 
@@ -107,7 +108,7 @@ def test_a_batch_norm_named_like_a_parameter() -> None:
 def test_pickles_of_another_version() -> None:
     model = one_input().compile()
     state = model.__getstate__()
-    for version in ({}, {"version": 1}, {"version": 3}):
+    for version in ({}, {"version": PICKLE - 1}, {"version": PICKLE + 1}):
         other = {key: value for key, value in state.items() if key != "version"} | version
         with pytest.raises(ValueError, match="another version of dsconv"):
             type(model).__new__(type(model)).__setstate__(other)

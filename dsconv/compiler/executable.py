@@ -99,7 +99,7 @@ def _step(kernels: ModuleType, line: str, arrays: Mapping[str, np.ndarray]) -> A
     weights, layout = {}, None
     for word in fields:
         field, _, value = word.partition("=")
-        if value.isdigit():
+        if value.lstrip("-").isdigit():
             geometry[field] = int(value)
         elif value[:1] == "@":
             if value[1:] not in arrays:
