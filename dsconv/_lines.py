@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-MAX_DIMENSIONS = 31  # of a shape, beside the batch
+MOST_AXES = 31  # of a shape, beside the batch
 
 Fields = dict[str, list[str]]  # the values of a key in order; a key may have any number
 
@@ -37,7 +37,10 @@ def one(fields: Fields, key: str) -> str:
 
 def at_most_one(fields: Fields, key: str) -> str | None:
     """Take the value of a key that need not have one."""
-    return one(fields, key) if key in fields else None
+    if fields.get(key):
+        return one(fields, key)
+    fields.pop(key, None)
+    return None
 
 
 def number(text: str, name: str, minimum: int = 0, maximum: int = 2**63 - 1) -> int:
@@ -61,8 +64,8 @@ def shapes_of(lines: Iterable[str], what: str) -> dict[str, tuple[int, ...]]:
     for line in lines:
         sizes, _, name = line.partition(" ")
         shape = tuple(number(size, what, 1) for size in sizes.split(",")) if sizes else ()
-        if name in shapes or len(shape) > MAX_DIMENSIONS:
-            raise ValueError(f"{what} must have names of its own and up to {MAX_DIMENSIONS} axes")
+        if name in shapes or len(shape) > MOST_AXES:
+            raise ValueError(f"{what} must have names of its own and up to {MOST_AXES} axes")
         shapes[name] = shape
     if not shapes:
         raise ValueError(f"there must be at least one line {what!r}")

@@ -11,9 +11,9 @@ import numpy as np
 class MappedFile:
     """A file's bytes, shared with the file and with every process that maps it.
 
-    A file that is deleted or replaced, as `dsconv.save` replaces files, stays as it was. One that is
-    overwritten in its place changes here as well, and one that is cut short loses its pages: to touch
-    them ends the process, so `check` comes before.
+    A file that is deleted or replaced, as `dsconv.save` replaces files, stays as it was; Windows does
+    not let it. One that is overwritten in its place changes here as well, and one that is cut short
+    loses its pages: to touch them ends the process, so `check` comes before. The file stays open.
 
     Parameters
     ----------
@@ -24,9 +24,11 @@ class MappedFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         with open(path, "rb") as file:
-            self._pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        if hasattr(mmap, "MADV_WILLNEED"):  # from a disk: all at once, not a few pages at a time
-            self._pages.madvise(mmap.MADV_WILLNEED)
+            try:
+                self._pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except OSError as error:
+                error.filename = self.path
+                raise
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -36,7 +38,7 @@ class MappedFile:
 
     def floats(self, start: int) -> np.ndarray:
         """float32 numbers from byte `start` to the end, read-only."""
-        return np.frombuffer(memoryview(self._pages)[start:], np.float32)
+        return np.frombuffer(memoryview(self._pages)[start:], "<f4")
 
     def check(self) -> None:
         """ValueError if the file has another length by now."""

@@ -29,6 +29,7 @@ import numpy as np
 from dsconv import _dispatch
 from dsconv._lines import Fields, from_text, number, one, shape_lines, shapes_of, to_text
 from dsconv._mapping import MappedFile
+from dsconv.compiler.executable import MOST_STEPS, Executable, line_of
 from dsconv.loading import COMPILED
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ _CLASSES = {  # name in the file -> module of the class
 _MOST_TEXT = 4 << 20  # bytes
 _LINE = 128  # bytes: more than the first line has
 _ALIGNMENT = 64  # bytes: a cache line
+_MOST_MESSAGE = 1000  # characters; names out of a file may have millions
 _WIDEST = 1024  # floats of a vec or a panel
 _FAULTS = (TypeError, ValueError, OverflowError, RecursionError)
 
@@ -72,14 +74,14 @@ def write_compiled(path: str | os.PathLike[str], model: Model) -> None:
     from dsconv.serialization import to_json
     from dsconv.weights._writing import replacing
 
-    name = type(model).__name__
-    if _CLASSES.get(name) != type(model).__module__:
+    cls = type(model).__name__
+    if _CLASSES.get(cls) != type(model).__module__:
         raise TypeError(f"a model must be one of {', '.join(_CLASSES)}, got {type(model)!r}")
     lowered = model._lowered
     recipe, arrays = recipe_of(lowered), arrays_of(lowered)
-    rooms = {name: -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT for name, array in arrays.items()}
+    sizes = {n: -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT for n, array in arrays.items()}
     fields = {
-        "class": [name],
+        "class": [cls],
         "name": [model.name],
         "lanes": [str(recipe.widths[0])],
         "block": [str(recipe.widths[1])],
@@ -89,24 +91,23 @@ def write_compiled(path: str | os.PathLike[str], model: Model) -> None:
         "tile": [f"{tile} {name}" for name, tile in recipe.tiles.items()],
         "input": shape_lines(lowered.inputs),
         "output": shape_lines(lowered.outputs),
-        "array": [f"{room // 4} {name}" for name, room in rooms.items()],
+        "array": [f"{size // 4} {name}" for name, size in sizes.items()],
         "step": _step_lines(lowered, list(arrays)),
     }
     text = to_text(fields).encode("utf-8", "surrogatepass")
     graph = to_json(recipe.graph).encode()
     if len(text) + len(graph) > _MOST_TEXT:
         raise ValueError(f"the model takes more than {_MOST_TEXT} bytes of text")
-    sizes = f"{VERSION} {len(text)} {len(graph)} {sum(rooms.values()) // 4}"
-    head = b"%b%b\n%b%b" % (COMPILED, sizes.encode(), text, graph)
+    first = f"{VERSION} {len(text)} {len(graph)} {sum(sizes.values()) // 4}\n"
+    head = COMPILED + first.encode() + text + graph
     with replacing(path) as file:
         file.write(head + bytes(-len(head) % _ALIGNMENT))
-        for name, room in rooms.items():
-            file.write(arrays[name].astype("<f4", copy=False).tobytes().ljust(room, b"\0"))
+        for name, size in sizes.items():
+            file.write(arrays[name].astype("<f4", copy=False).tobytes().ljust(size, b"\0"))
 
 
 def _step_lines(lowered: Lowered, names: Sequence[str]) -> list[str]:
     """The lines of the steps; `names` are those of all arrays in the order of the file."""
-    from dsconv.compiler.executable import line_of
     from dsconv.compiler.stored import array_names
 
     numbers = {name: str(i) for i, name in enumerate(names)}
@@ -133,8 +134,8 @@ def load_compiled(path: str, threads: int | None) -> Model:
     """
     try:
         file = MappedFile(path)
-        text, graph, block = _parts(file)
-        content = _Content(from_text(text.decode("utf-8", "surrogatepass")), block)
+        text, graph, floats = _parts(file)
+        content = _Content(from_text(text.decode("utf-8", "surrogatepass")), floats)
         cls = getattr(import_module(_CLASSES[content.cls]), content.cls)
         details = cls._checked_details(content.details)
         lower = partial(_from_graph, file, graph, content)
@@ -146,7 +147,7 @@ def load_compiled(path: str, threads: int | None) -> Model:
 
 def _named(path: str, error: Exception) -> ValueError:
     text = str(error).removeprefix(f"{path}: ").removeprefix("compiled model: ")
-    return ValueError(f"{path}: compiled model: {text}")
+    return ValueError(f"{path}: compiled model: {text[:_MOST_MESSAGE]}")
 
 
 def _parts(file: MappedFile) -> tuple[bytes, bytes, np.ndarray]:
@@ -171,12 +172,12 @@ def _parts(file: MappedFile) -> tuple[bytes, bytes, np.ndarray]:
 class _Content:
     """The lines of a file, checked."""
 
-    def __init__(self, fields: Fields, block: np.ndarray) -> None:
+    def __init__(self, fields: Fields, floats: np.ndarray) -> None:
         self.cls, self.name = one(fields, "class"), one(fields, "name")
         if self.cls not in _CLASSES:
             raise ValueError(f"class {self.cls[:80]!r}; allowed are {', '.join(_CLASSES)}")
-        lanes, block_ = (number(one(fields, key), key, 1, _WIDEST) for key in ("lanes", "block"))
-        self.widths = lanes, block_
+        lanes, block = (number(one(fields, key), key, 1, _WIDEST) for key in ("lanes", "block"))
+        self.widths = lanes, block
         self.unshared, self.mult_adds = (
             number(one(fields, key), key) for key in ("unshared", "mult_adds")
         )
@@ -186,26 +187,25 @@ class _Content:
         self.tiles = {name: number(tile, "tile", 2, 4) for tile, _, name in tiles}
         if 3 in self.tiles.values():
             raise ValueError("tile must be 2 or 4, got 3")
-        self.arrays = _arrays(fields.pop("array", []), block)
+        self.arrays = _arrays(fields.pop("array", []), floats)
         self.steps = fields.pop("step", [])
-        if not self.steps:
-            raise ValueError("there must be at least one step")
+        if not 1 <= len(self.steps) <= MOST_STEPS:
+            raise ValueError(f"there must be from 1 to {MOST_STEPS} steps, got {len(self.steps)}")
         self.details = fields  # what is left
         # Whether the weights are packed for the kernels in use.
         self.fits = self.widths == (_dispatch.kernels.lanes, _dispatch.kernels.block)
 
 
-def _arrays(lines: Sequence[str], block: np.ndarray) -> dict[str, np.ndarray]:
-    """Array by name: views of the block, which they cover."""
+def _arrays(lines: Sequence[str], floats: np.ndarray) -> dict[str, np.ndarray]:
+    """Array by name: views of all floats of the file, which they cover."""
     arrays: dict[str, np.ndarray] = {}
     start = 0
     for line in lines:
         length, _, name = line.partition(" ")
         end = start + number(length, "array")
-        arrays[name] = array = block[start:end]
-        array.flags.writeable = False
+        arrays[name] = floats[start:end]
         start = end
-    if start != len(block) or len(arrays) != len(lines):
+    if start != len(floats) or len(arrays) != len(lines):
         raise ValueError("the arrays must have names of their own and cover the file")
     return arrays
 
@@ -213,8 +213,6 @@ def _arrays(lines: Sequence[str], block: np.ndarray) -> dict[str, np.ndarray]:
 def _from_steps(
     content: _Content, lower: Callable[[], Lowered], check: Callable[[], None]
 ) -> Runnable:
-    from dsconv.compiler.executable import Executable
-
     arrays = {str(i): array for i, array in enumerate(content.arrays.values())}
     return Executable(
         _dispatch.kernels, content.steps, arrays, content.inputs, content.outputs,
@@ -237,7 +235,8 @@ def _from_graph(file: MappedFile, text: bytes, content: _Content) -> Lowered:
             raise ValueError("its graph is not that of its steps")
     except _FAULTS as error:
         raise _named(file.path, error) from None
-    lowered.check = file.check
+    if content.fits:  # else all weights are packed anew, or copied
+        lowered.check = file.check
     return lowered
 
 

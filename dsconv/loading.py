@@ -35,7 +35,8 @@ def load(
 
     Of weights, the names and shapes in the file tell the family of files that it belongs to, and
     with it widths, classes, padding, epsilon and the preparation of pictures; .onnx and .dsconv
-    files hold their network. Nothing in a file is executed.
+    files hold their network. Nothing in a file is executed. A .dsconv file is mapped into memory: it
+    must not be overwritten in its place while the model is in use, only deleted or replaced.
 
     Parameters
     ----------

@@ -1,9 +1,11 @@
-"""What tests of hostile .dsconv files share: good files, and how to change and try them."""
+"""What tests of .dsconv files share: good files, and how to change and try them."""
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from dsconv import _dispatch
 from dsconv._lines import from_text, to_text
 from dsconv.classifier import Classifier
 from dsconv.compiled import VERSION
+from dsconv.compiler.model import Model
 from dsconv.graph import Graph
 from dsconv.layers import Add
 from dsconv.loading import load
@@ -82,6 +85,22 @@ def saved(kind: str, folder: Path) -> Path:
     return path
 
 
+def through_a_file(model: Model, folder: Path) -> Any:
+    """The model as it comes back, of the same kind and with the same file when it is saved again."""
+    save(model, folder / "model.dsconv")
+    again = load(folder / "model.dsconv", model.threads)
+    assert type(again) is type(model) and repr(again) == repr(model)
+    assert (again.name, again.threads) == (model.name, model.threads)
+    assert list(again.inputs.items()) == list(model.inputs.items())
+    assert list(again.outputs.items()) == list(model.outputs.items())
+    assert again.arena_bytes == model.arena_bytes
+    for same in (copy.deepcopy(again), pickle.loads(pickle.dumps(again))):
+        assert repr(same) == repr(model) and same._details() == model._details()
+    save(again, folder / "again.dsconv")
+    assert (folder / "again.dsconv").read_bytes() == (folder / "model.dsconv").read_bytes()
+    return again
+
+
 class Content:
     """What is in such a file, to be changed and written again."""
 
@@ -99,6 +118,10 @@ class Content:
 
     def write(self, path: Path) -> None:
         write(path, self.fields, json.dumps(self.graph), self.arrays)
+
+
+def array_lines(content: Content) -> list[str]:
+    return [f"{len(array)} {name}" for name, array in content.arrays.items()]
 
 
 def write(

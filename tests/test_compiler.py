@@ -14,6 +14,7 @@ from random_graphs import RandomGraph, random_graphs, random_inputs
 
 from dsconv import _dispatch
 from dsconv.compiler.passes import optimise
+from dsconv.compiler.rearranging import MOST_COPIES
 from dsconv.graph import Graph
 from dsconv.layers import Add, Layer
 
@@ -119,6 +120,13 @@ def test_one_part_of_a_split_is_never_read() -> None:
     a, _, c = graph.split(graph.relu(x), (1, 2, 3))
     graph.output(graph.concat(c, a, c))
     check(graph)
+
+
+def test_a_concatenation_of_very_many() -> None:
+    graph, x = small_graph()
+    graph.output(graph.concat(*[x] * (MOST_COPIES + 1)))
+    with pytest.raises(ValueError, match=r"layer 'concat.*': 16385 parts; at most 16384"):
+        graph.compile()
 
 
 def test_a_gate_may_be_written_before_the_map() -> None:

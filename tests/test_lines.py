@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsconv._lines import (
-    MAX_DIMENSIONS,
+    MOST_AXES,
     at_most_one,
     from_text,
     number,
@@ -41,6 +41,7 @@ def test_how_many_lines() -> None:
     fields = {"a": ["1"], "b": ["2", "3"], "c": []}
     assert one(dict(fields), "a") == at_most_one(dict(fields), "a") == "1"
     assert at_most_one(dict(fields), "d") is None
+    assert at_most_one(empty := dict(fields), "c") is None and "c" not in empty
     for key, count in (("b", 2), ("c", 0), ("d", 0)):
         with pytest.raises(ValueError, match=f"there must be one line '{key}', got {count}"):
             one(dict(fields), key)
@@ -82,7 +83,7 @@ def test_shapes(shapes: dict[str, tuple[int, ...]]) -> None:
         (["1,0 a"], "input must be from 1"),
         (["1,,2 a"], "input must be digits"),
         (["a 1"], "input must be digits, got 'a'"),
-        (["1" + ",1" * MAX_DIMENSIONS + " a"], f"up to {MAX_DIMENSIONS} axes"),
+        (["1" + ",1" * MOST_AXES + " a"], f"up to {MOST_AXES} axes"),
     ],
 )
 def test_what_are_no_shapes(lines: list[str], message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from compiled import assert_bits
 from hypothesis import given
 from random_graphs import RandomGraph, random_graphs, random_inputs, random_weights
+from saved_networks import Saved
 from small_models import one_input
 from tolerance import assert_close
 
@@ -103,6 +105,15 @@ def test_a_batch_norm_named_like_a_parameter() -> None:
     model = graph.compile()
     x_ = random_inputs(graph, 2)
     assert_bits(pickle.loads(pickle.dumps(model))(x_), model(x_))
+
+
+def test_a_state_can_be_used_twice(tmp_path: Path) -> None:
+    model = Saved("mobilenet_v1").load(tmp_path)
+    state = model.__getstate__()
+    for _ in range(2):
+        again = type(model).__new__(type(model))
+        again.__setstate__(state)
+        assert repr(again) == repr(model)
 
 
 def test_pickles_of_another_version() -> None:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from dsconv.compiler.lowering import Lowered
     from dsconv.compiler.model import Shapes
 
-__all__ = ["Executable", "line_of"]
+__all__ = ["MOST_STEPS", "Executable", "line_of"]
+
+MOST_STEPS = 1 << 16  # of a model
 
 AXES = 5  # of a copy
 
@@ -51,7 +53,7 @@ class Executable:
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError, TypeError, OverflowError
         If a line is not that of a step that the kernels can run with these arrays.
     """
 
@@ -83,8 +85,9 @@ def line_of(step: Any, numbers: Mapping[str, str], defaults: Mapping[str, Any]) 
     words = [step.op]
     words += ["-" if place is None else f"{place[0]}:{place[1]}" for place in step.places]
     for field, value in step.geometry.items():
-        if value != defaults[field]:
-            words.append(f"{field}={value!r}")
+        text, default = (_text(number) for number in (value, defaults[field]))
+        if text != default:
+            words.append(f"{field}={text}")
     words += [f"{field}=@{number}" for field, number in numbers.items()]
     if step.layout is not None:
         *axes, shift, to_shift = step.layout
@@ -93,20 +96,29 @@ def line_of(step: Any, numbers: Mapping[str, str], defaults: Mapping[str, Any]) 
     return " ".join(words)
 
 
+def _text(number: int | float) -> str:
+    """As `_step` reads it; -0.0 is not 0.0."""
+    return repr(float(number)) if isinstance(number, float) else str(int(number))
+
+
 def _step(kernels: ModuleType, line: str, arrays: Mapping[str, np.ndarray]) -> Any:
-    op, x, y, residual, *fields = line.split(" ")
+    if not line.isascii():
+        raise ValueError(f"a step must be ASCII, got {line[:80]!r}")
+    op, x, y, residual, *words = line.split(" ")
     geometry: dict[str, int | float] = {}
     weights, layout = {}, None
-    for word in fields:
+    for word in words:
         field, _, value = word.partition("=")
-        if value.lstrip("-").isdigit():
-            geometry[field] = int(value)
-        elif value[:1] == "@":
+        if field in geometry or field in weights:
+            raise ValueError(f"{field[:40]!r} is there twice")
+        if value[:1] == "@":
             if value[1:] not in arrays:
                 raise ValueError(f"array {value[1:40]!r} is missing")
             weights[field] = arrays[value[1:]]
         elif field == "layout":
             layout = _layout(value)
+        elif value.lstrip("-").isdigit():
+            geometry[field] = int(value)
         else:
             geometry[field] = float(value)
     return kernels.Step(op, geometry, _place(x), _place(y), _place(residual), weights, layout)
@@ -120,6 +132,8 @@ def _place(word: str) -> tuple[int, int] | None:
 
 
 def _layout(text: str) -> tuple[Any, ...]:
-    numbers = tuple(map(int, text.split(",")))
+    numbers = tuple(map(int, text.split(",", 3 * AXES + 2)))
+    if len(numbers) != 3 * AXES + 2:
+        raise ValueError(f"layout must have {3 * AXES + 2} numbers")
     sizes, x, y, shifts = (numbers[i : i + AXES] for i in range(0, 4 * AXES, AXES))
     return sizes, x, y, *shifts

@@ -12,6 +12,7 @@ import numpy as np
 from dsconv import _dispatch, _steps, layers
 from dsconv._arrays import Block
 from dsconv._geometry import window
+from dsconv.compiler.executable import MOST_STEPS
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.layout import VIEWS, Layout
 from dsconv.compiler.packings import Packing, packings_of
@@ -29,8 +30,6 @@ from dsconv.compiler.rearranging import (
 from dsconv.graph import Graph, Node
 from dsconv.layers import Shape
 from dsconv.packing import PackedWeight, round_up
-
-MOST_STEPS = 1 << 16
 
 Map = tuple[int, int, int]
 Packings = Mapping[str, Packing]

@@ -241,7 +241,7 @@ class Model:
             raise ValueError("the pickle was written by another version of dsconv")
         lowered = restore(state["recipe"], in_one_block(state["arrays"]))
         arguments = state["name"], lowered, state["threads"]
-        details = self._checked_details(state["details"])
+        details = self._checked_details(dict(state["details"]))
         self.__init__(*arguments, **details)  # type: ignore[misc]
 
     def __repr__(self) -> str:

@@ -44,6 +44,8 @@ def copy_step(
 
 def _joined(emit: Emitter, whole: Shape, parts: Sequence[Shape], split: bool) -> list[Any]:
     """Concat and split: each part is a run of every row of the whole."""
+    if len(parts) > MOST_COPIES:
+        raise ValueError(f"layer {emit.node.name!r}: {len(parts)} parts; at most {MOST_COPIES}")
     axis = vars(emit.layer)["axis"] % len(whole)
     outer, row = math.prod(whole[:axis]), math.prod(whole[axis:])
     steps, start = [], 0

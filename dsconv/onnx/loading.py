@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OnnxModel", "load_onnx", "read_onnx"]
 
-_SHAPES = ("inputs", "outputs")  # of an OnnxModel, as in the file
+_SHAPES = {"inputs": "onnx_input", "outputs": "onnx_output"}  # attribute -> lines of a file
 
 
 class OnnxModel(Model):
@@ -72,11 +72,11 @@ class OnnxModel(Model):
         return list(results) if isinstance(results, tuple) else results
 
     def _details(self) -> Fields:
-        return {name: shape_lines(getattr(self, name)) for name in _SHAPES}
+        return {key: shape_lines(getattr(self, name)) for name, key in _SHAPES.items()}
 
     @classmethod
     def _checked_details(cls, lines: Fields) -> dict[str, Any]:
-        details = {name: shapes_of(lines.pop(name, []), name) for name in _SHAPES}
+        details = {name: shapes_of(lines.pop(key, []), key) for name, key in _SHAPES.items()}
         if lines:
             raise ValueError(f"a network out of an ONNX file has no lines {sorted(lines)}")
         return details

@@ -95,9 +95,11 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 def _unknown(path: str, head: bytes) -> str:
     """What a file that is no weight file seems to be, and what is allowed."""
+    from dsconv.loading import COMPILED
+
     if path.lower().endswith(".onnx"):
         return "an ONNX file is a whole network, not only weights: dsconv.load opens it"
-    if head.startswith(b"dsconv "):
+    if head.startswith(COMPILED):
         return "a compiled model, not only weights: dsconv.load opens it"
     if not head:
         what = "the file is empty"
@@ -108,4 +110,4 @@ def _unknown(path: str, head: bytes) -> str:
     else:
         what = f"unknown format (first bytes {head[:8]!r})"
     known = ".npz, .safetensors, PyTorch's .pth and Keras's .h5 and .keras"
-    return f"{what}; allowed are {known}"
+    return f"{what}; allowed are {known}; dsconv.load takes .onnx and .dsconv as well"
