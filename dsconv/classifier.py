@@ -189,17 +189,18 @@ class Classifier(Model):
     @classmethod
     def _checked_details(cls, lines: Fields) -> dict[str, Any]:
         family = one(lines, "family")
-        preprocessing, classes = (at_most_one(lines, key) for key in ("preprocessing", "classes"))
-        count = None if classes is None else number(classes, "classes", 1)
+        text, count = (at_most_one(lines, key) for key in ("preprocessing", "classes"))
+        preprocessing = None if text is None else Preprocessing.from_text(text)
+        classes = None if count is None else number(count, "classes", 1)
         labels = lines.pop("label", [])
         if lines:
             raise ValueError(f"a classifier has no lines {sorted(lines)}")
-        if labels and len(labels) != count:
-            raise ValueError(f"there must be {count} labels, got {len(labels)}")
+        if labels and len(labels) != classes:
+            raise ValueError(f"there must be {classes or 'no'} labels, got {len(labels)}")
         return {
             "family": family,
-            "preprocessing": preprocessing and Preprocessing.from_text(preprocessing),
-            "classes": count,
+            "preprocessing": preprocessing,
+            "classes": classes,
             "labels": labels or None,
         }
 

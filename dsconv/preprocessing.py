@@ -55,9 +55,8 @@ class Preprocessing(NamedTuple):
         """What `to_text` made, out of a file that nobody vouches for; ValueError if unfit."""
         words = text.split(" ")
         if len(words) != 3:
-            raise ValueError(
-                f"preprocessing must be family, crop and interpolation, got {text!r:.80}"
-            )
+            got = repr(text[:80])
+            raise ValueError(f"preprocessing must be family, crop and interpolation, got {got}")
         family, word, interpolation = words
         if family not in _NORMALISATIONS or interpolation not in _INTERPOLATIONS:
             raise ValueError(f"unknown preprocessing {text[:80]!r}")

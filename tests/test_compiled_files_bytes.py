@@ -81,18 +81,8 @@ def test_other_texts(tmp_path: Path) -> None:
     graph = json.dumps(content.graph)
     text = to_text({**content.fields, "array": array_lines(content)})
     deep = "[" * 100_000 + "]" * 100_000
-    for other in (
-        "",
-        "\n",
-        "{",
-        deep,
-        "\x00",
-        "class",
-        "class Model",
-        text[:-1],
-        text[1:],
-        "\ud800",
-    ):
+    short = ("", "\n", "{", "\x00", "class", "class Model", "\ud800")
+    for other in (*short, deep, text[:-1], text[1:]):
         write_text(path, other, graph, content.arrays)
         if other == text[:-1]:  # the last line may end without a line feed
             runs(load(path), path)
@@ -167,17 +157,13 @@ def test_another_length_after_it_was_loaded(tmp_path: Path, change: int) -> None
     late.features(x)
     with open(path, "r+b") as file:
         file.truncate(max(path.stat().st_size + change, 0))
+    message = "model.dsconv: the file was changed after it was loaded"
     for model in (early, late):
-        for use in (
-            model,
-            model.features,
-            model.profile,
-            lambda _, model=model: pickle.dumps(model),
-        ):
-            with pytest.raises(
-                ValueError, match="model.dsconv: .*the file was changed after it was"
-            ):
+        for use in (model, model.features, model.profile):
+            with pytest.raises(ValueError, match=message):
                 use(x)
+        with pytest.raises(ValueError, match=message):
+            pickle.dumps(model)
 
 
 def test_weights_that_are_packed_anew_need_the_file_no_more(tmp_path: Path) -> None:

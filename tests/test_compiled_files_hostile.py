@@ -32,20 +32,7 @@ def test_every_word_of_the_lines(tmp_path: Path, kind: str) -> None:
     content = Content(path)
     runs(load(path), path)
     good = {**content.fields, "array": array_lines(content)}
-    junk = [
-        *map(str, JUNK),
-        "0x10",
-        "1_0",
-        " 1",
-        "+1",
-        "1.0",
-        "\u0663",
-        "1,",
-        ",",
-        "\\",
-        "\n",
-        "\x00",
-    ]
+    junk = [*map(str, JUNK), *"0x10 1_0 +1 1.0 \u0663 1, , \\ \x00".split(" "), " 1", "\n"]
     for key, lines in good.items():
         if key == "step":
             continue
@@ -57,6 +44,9 @@ def test_every_word_of_the_lines(tmp_path: Path, kind: str) -> None:
                     content.fields = {**good, key: [*lines[:i], changed, *lines[i + 1 :]]}
                     content.write(path)
                     runs(attempt(path), path)
+            content.fields = {**good, key: [*lines[:i], "", *lines[i + 1 :]]}
+            content.write(path)
+            runs(attempt(path), path)
 
 
 def test_lines_that_are_gone(tmp_path: Path) -> None:
@@ -75,7 +65,9 @@ def test_lines_that_are_gone(tmp_path: Path) -> None:
         else:
             refused(
                 path,
-                {"step": "there must be from 1", "classes": "there must be None"}.get(key, key),
+                {"step": "there must be from 1", "classes": "there must be no labels"}.get(
+                    key, key
+                ),
             )
 
 
@@ -153,7 +145,7 @@ def test_lines(tmp_path: Path, key: str, value: Any, message: str) -> None:
         ("Classifier", "classes", ["4"], "there must be 4 labels, got 5"),
         ("Classifier", "classes", ["5.0"], "classes must be digits"),
         ("Classifier", "classes", ["0"], "classes must be from 1 to"),
-        ("Classifier", "classes", [], "there must be None labels, got 5"),
+        ("Classifier", "classes", [], "there must be no labels, got 5"),
         ("Classifier", "label", ["a"], "there must be 5 labels, got 1"),
         ("Classifier", "labels", ["a"], r"a classifier has no lines \['labels'\]"),
         (
@@ -162,6 +154,7 @@ def test_lines(tmp_path: Path, key: str, value: Any, message: str) -> None:
             ["abc"],
             "must be family, crop and interpolation, got 'abc'",
         ),
+        ("Classifier", "preprocessing", [""], "must be family, crop and interpolation, got ''"),
         ("Classifier", "preprocessing", ["tensorflow 0.5"], "must be family, crop and inter"),
         ("Classifier", "preprocessing", ["tensorflow 0.5 nearest 1"], "must be family, crop and"),
         ("Classifier", "preprocessing", ["tensorflow 2 nearest"], "crop must be above 0 and"),

@@ -124,7 +124,7 @@ def lower(graph: Graph, weights: Weights, packings: Packings | None = None) -> L
         emit = Emitter(lowered, node, weights)
         steps = _EMIT[type(node.layer)](emit)
         lowered.steps += steps
-        if len(lowered.steps) > MOST_STEPS:
+        if len(lowered.steps) + len(lowered.layout.copies) > MOST_STEPS:
             raise ValueError(f"layer {node.name!r}: the graph takes more than {MOST_STEPS} steps")
         shapes = graph.input_shapes(node.name)
         count = node.layer.weights(shapes) if isinstance(node.layer, Fused) else 0
