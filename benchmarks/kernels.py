@@ -15,10 +15,10 @@ from statistics import median
 import numpy as np
 
 import dsconv
-from dsconv import _dispatch
 from dsconv.bench import machine
 from dsconv.bench.timing import rounds
-from dsconv.peak import Peak
+from dsconv.kernels import dispatch
+from dsconv.kernels.peak import Peak
 
 SHAPES = Path(__file__).with_name("shapes.txt")
 
@@ -55,7 +55,7 @@ def main() -> None:
     lines = [line.split("#")[0].split() for line in SHAPES.read_text().splitlines()]
     shapes = [(kind, *map(int, numbers)) for kind, *numbers in filter(None, lines)]
     layers = [layer(*shape, options.threads) for shape in shapes]
-    peak = Peak(_dispatch.kernels)
+    peak = Peak(dispatch.kernels)
     times: list[list[float]] = [[] for _ in layers]
     for seconds in rounds([run for _, run in layers], options.repeats):
         peak.sample()

@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dsconv import models
-from dsconv._rendering import markdown_table, text_table
 from dsconv.bench import machine
 from dsconv.compiler.passes import optimise
 from dsconv.graph import Graph
+from dsconv.text.tables import markdown_table, text_table
 
 # What a layer kind may take, as a share of the attainable speed. Short rows of k, borders and the
 # depthwise stage cost the first layers; the last ones read weights that no cache holds.

@@ -5,40 +5,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from dsconv._dispatch import get_num_threads, set_num_threads, show_config
-
-__version__ = "0.1.0"
-
-__all__ = [
-    "Graph",
-    "add",
-    "batch_norm",
-    "conv2d",
-    "cost",
-    "dense",
-    "depthwise_conv2d",
-    "explain",
-    "functional",
-    "get_num_threads",
-    "global_average_pool",
-    "load",
-    "models",
-    "pack",
-    "pointwise_conv2d",
-    "pretrained",
-    "reference",
-    "save",
-    "separable_conv2d",
-    "set_num_threads",
-    "show_config",
-    "softmax",
-    "table",
-]
+from dsconv.kernels.config import show_config
+from dsconv.kernels.threads import get_num_threads, set_num_threads
+from dsconv.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from dsconv import cost, functional, models, pretrained, reference
-    from dsconv.comparison import table
-    from dsconv.explanation import explain
+    from dsconv import cost, functional, images, models, onnx, reference
+    from dsconv.counts.explain import explain
+    from dsconv.counts.table import table
+    from dsconv.files import pretrained
+    from dsconv.files.load import load
+    from dsconv.files.save import save
     from dsconv.functional import (
         add,
         batch_norm,
@@ -52,24 +29,66 @@ if TYPE_CHECKING:
         softmax,
     )
     from dsconv.graph import Graph
-    from dsconv.loading import load
-    from dsconv.saving import save
-else:
-    # Imported at first use: a program that runs a model out of a file needs none of it.
-    _MODULES = ("cost", "functional", "models", "pretrained", "reference")
-    _HOMES = {
-        "Graph": "graph",
-        "explain": "explanation",
-        "load": "loading",
-        "save": "saving",
-        "table": "comparison",
-    }
 
-    def __getattr__(name: str) -> Any:
-        if name in _MODULES:
-            return importlib.import_module(f"dsconv.{name}")
-        if name not in __all__:
-            raise AttributeError(f"module 'dsconv' has no attribute {name!r}")
-        home = importlib.import_module(f"dsconv.{_HOMES.get(name, 'functional')}")
-        value = globals()[name] = getattr(home, name)
-        return value
+__all__ = [
+    "Graph",
+    "__version__",
+    "add",
+    "batch_norm",
+    "conv2d",
+    "cost",
+    "dense",
+    "depthwise_conv2d",
+    "explain",
+    "functional",
+    "get_num_threads",
+    "global_average_pool",
+    "images",
+    "load",
+    "models",
+    "onnx",
+    "pack",
+    "pointwise_conv2d",
+    "pretrained",
+    "reference",
+    "save",
+    "separable_conv2d",
+    "set_num_threads",
+    "show_config",
+    "softmax",
+    "table",
+]
+
+# Everything is imported at its first use, because a program that runs a model out of a file needs
+# little of it.
+_MODULES = {
+    "cost": "dsconv.cost",
+    "functional": "dsconv.functional",
+    "images": "dsconv.images",
+    "models": "dsconv.models",
+    "onnx": "dsconv.onnx",
+    "pretrained": "dsconv.files.pretrained",
+    "reference": "dsconv.reference",
+}
+_HOMES = {
+    "Graph": "dsconv.graph",
+    "explain": "dsconv.counts.explain",
+    "load": "dsconv.files.load",
+    "save": "dsconv.files.save",
+    "table": "dsconv.counts.table",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'dsconv' has no attribute {name!r}")
+    if name in _MODULES:
+        value = importlib.import_module(_MODULES[name])
+    else:
+        value = getattr(importlib.import_module(_HOMES.get(name, "dsconv.functional")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

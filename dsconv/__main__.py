@@ -2,6 +2,6 @@
 
 import sys
 
-from dsconv.cli import main
+from dsconv.shell.main import main
 
 sys.exit(main())

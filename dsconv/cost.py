@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from dsconv._geometry import Padding, window
-from dsconv._numbers import Pair, integer, pair
+from dsconv.arguments.numbers import Pair, integer, pair
+from dsconv.arguments.window import Padding, window
 
 Shape = Sequence[int]
 _MAPS, _VECTORS = ("(H, W, C)", "(batch, H, W, C)"), ("(C,)", "(batch, C)")

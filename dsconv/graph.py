@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dsconv._layer_methods import LayerMethods
 from dsconv.layers import Input, Layer, Shape
+from dsconv.network.builders import LayerMethods
 
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
-    from dsconv.summary import GraphCost, Summary
+    from dsconv.network.summary import GraphCost, Summary
 
 LARGEST = 2**31 - 1  # values in one tensor: what a 32-bit index still reaches
 
@@ -183,32 +183,32 @@ class Graph(LayerMethods):
 
     def cost(self) -> GraphCost:
         """Mult-adds and parameters, total, by layer and by kind."""
-        from dsconv.summary import GraphCost
+        from dsconv.network.summary import GraphCost
 
         return GraphCost(self)
 
     def summary(self) -> Summary:
         """The table of all layers with shapes and costs."""
-        from dsconv.summary import Summary
+        from dsconv.network.summary import Summary
 
         return Summary(self)
 
     def init_weights(self, seed: int = 0) -> dict[str, NDArray[float32]]:
-        """Seeded random weights by parameter name; see `dsconv.initialization`."""
-        from dsconv.initialization import init_weights
+        """Seeded random weights by parameter name; see `dsconv.network.seeded_weights`."""
+        from dsconv.network.seeded_weights import init_weights
 
         return init_weights(self, seed)
 
     def to_json(self) -> str:
         """The graph as JSON text; `from_json` reads it."""
-        from dsconv.serialization import to_json
+        from dsconv.network.json import to_json
 
         return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> Graph:
         """The graph that `to_json` wrote. ValueError names whatever is wrong with the text."""
-        from dsconv.serialization import from_json
+        from dsconv.network.json import from_json
 
         return from_json(text)
 

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("DSCONV_NUM_THREADS", "1")
 
 import dsconv  # noqa: E402
-from dsconv import _dispatch  # noqa: E402
+from dsconv.kernels import dispatch  # noqa: E402
 
 settings.register_profile(
     "dev",
@@ -37,14 +37,14 @@ settings.load_profile(
 )
 
 
-@pytest.fixture(params=_dispatch.ISAS)
+@pytest.fixture(params=dispatch.ISAS)
 def isa(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     """The kernel module of one instruction set, in use while the test runs."""
-    if request.param not in _dispatch.available():
+    if request.param not in dispatch.available():
         with pytest.raises(ValueError) as refused:
-            _dispatch.kernel_module(request.param)
+            dispatch.kernel_module(request.param)
         pytest.skip(str(refused.value))
-    with _dispatch.use(request.param) as kernels:
+    with dispatch.use(request.param) as kernels:
         yield kernels
 
 

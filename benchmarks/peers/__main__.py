@@ -20,10 +20,10 @@ from benchmarks.peers.networks import NETWORKS
 from benchmarks.peers.report import render
 from benchmarks.peers.results import OURS, Comparison, Results
 from benchmarks.peers.rounds import Files, measure
-from dsconv import _dispatch
 from dsconv.bench import machine
 from dsconv.bench.__main__ import INTERRUPTED, ProgressLine
-from dsconv.peak import Peak
+from dsconv.kernels import dispatch
+from dsconv.kernels.peak import Peak
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(
     results: Results, wanted: argparse.Namespace, folder: Path, line: ProgressLine
 ) -> None:
-    peak = Peak(_dispatch.kernels)
+    peak = Peak(dispatch.kernels)
     files: dict[str, Files] = {}
 
     def files_of(name: str) -> Files:

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.peers.folding import Clip, Operation, folded
 from dsconv import layers
-from dsconv._geometry import Window
+from dsconv.arguments.window import Window
 from dsconv.graph import Graph
 
 MAGIC = 7767517

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.peers.networks import TOLERANCE, Network, Reference, pictures
 from benchmarks.peers.process import Worker, WorkerError
 from benchmarks.peers.results import Comparison, Timing, Turn
-from dsconv.peak import Peak
+from dsconv.kernels.peak import Peak
 
 WARM, TIMED = 0.03, 0.08  # seconds of a turn
 PEAK_SAMPLES = 10  # a round

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.peers.folding import Clip, Operation, folded
 from dsconv import layers
-from dsconv._geometry import Window, padding_pixels
+from dsconv.arguments.window import Window, padding_pixels
 from dsconv.graph import Graph
 
 IDENTIFIER = b"TFL3"

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dsconv import _dispatch, models
+from dsconv import models
 from dsconv.bench import blocks, machine, networks, single
 from dsconv.bench.recorder import Progress, Recorder
 from dsconv.bench.report import render
 from dsconv.bench.results import Results
-from dsconv.models.blocks import checked_alpha
+from dsconv.kernels.threads import threads_or_default
+from dsconv.models.topologies.blocks import checked_alpha
 
 INTERRUPTED = 130  # exit status of a program that Ctrl-C ended
 
@@ -82,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--alpha", type=_alpha, metavar="A", help="width multiplier (default: the network's)")
     add("--resolution", type=_positive, metavar="R", help="side of the picture in pixels")
-    add("--threads", type=_positive, metavar="T", default=_dispatch.threads_or_default(None),
+    add("--threads", type=_positive, metavar="T", default=threads_or_default(None),
         help="threads of every call (default: %(default)s)")  # fmt: skip
     add("--batch", type=_positive, metavar="N", default=1, help="pictures in every call")
     add("--repeats", type=_positive, metavar="K",
@@ -99,7 +100,7 @@ def _plan(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> Result
     network = wanted.model or "mobilenet_v1"
     if wanted.model and wanted.blocks_only:
         parser.error("argument --blocks-only: not allowed with argument --model")
-    threads = _dispatch.threads_or_default(wanted.threads)
+    threads = threads_or_default(wanted.threads)
     if threads != wanted.threads:
         parser.error(f"argument --threads: at most {threads} here, got {wanted.threads}")
     signature = inspect.signature(getattr(models, network))

@@ -8,17 +8,18 @@ from datetime import datetime
 
 import numpy as np
 
-from dsconv import __version__, _dispatch
+from dsconv import __version__
+from dsconv.kernels import dispatch
 
 
 def facts() -> dict[str, str]:
     """Processor, system, kernels in use, versions and date: each a line for people."""
-    kernels = _dispatch.kernels
+    kernels = dispatch.kernels
     fma = "FMA" if kernels.has_fma else "no FMA: multiply, then add"
     return {
         "machine": f"{processor()}, {os.cpu_count()} CPUs, {_load()}",
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "kernels": f"{_dispatch.isa}, vectors of {kernels.lanes} floats, {fma}",
+        "kernels": f"{dispatch.isa}, vectors of {kernels.lanes} floats, {fma}",
         "versions": f"dsconv {__version__}, Python {platform.python_version()}, "
         f"numpy {np.__version__}, {kernels.compiler}",
         "date": datetime.now().astimezone().isoformat(" ", "minutes"),

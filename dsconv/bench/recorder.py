@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dsconv import _dispatch
 from dsconv.bench.results import Results, Timed
 from dsconv.bench.timing import Function, rounds
-from dsconv.peak import Peak
+from dsconv.kernels import dispatch
+from dsconv.kernels.peak import Peak
 
 Progress = Callable[[str], object]
 
@@ -26,7 +26,7 @@ class Recorder:
     def __init__(self, results: Results, progress: Progress) -> None:
         self.results = results
         self.progress = progress
-        self._peak = Peak(_dispatch.kernels)
+        self._peak = Peak(dispatch.kernels)
         self.sample_peak()
 
     def record(self, label: str, sides: Sequence[tuple[Timed, Function]]) -> None:

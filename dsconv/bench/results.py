@@ -96,7 +96,7 @@ class Results:
     machine : dict
         See `dsconv.bench.machine.facts`.
     peak, peak_samples
-        GFLOP/s of one thread, and how often that was measured: see `dsconv.peak.Peak`.
+        GFLOP/s of one thread, and how often that was measured: see `dsconv.kernels.peak.Peak`.
     blocks, networks : list of Comparison
         MobileNetV1's blocks, and the whole network.
     packing, compiling : list of Packing

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from dsconv import _dispatch, _steps, layers
-from dsconv._arrays import Block
-from dsconv._geometry import window
+from dsconv import layers
+from dsconv.arguments.window import window
 from dsconv.compiler.executable import MOST_STEPS
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.layout import VIEWS, Layout
@@ -28,8 +27,11 @@ from dsconv.compiler.rearranging import (
     transpose,
 )
 from dsconv.graph import Graph, Node
+from dsconv.kernels import dispatch
+from dsconv.kernels import steps as kernel_steps
+from dsconv.kernels.memory import Block
+from dsconv.kernels.packing import PackedWeight, round_up
 from dsconv.layers import Shape
-from dsconv.packing import PackedWeight, round_up
 
 Map = tuple[int, int, int]
 Packings = Mapping[str, Packing]
@@ -117,7 +119,7 @@ def lower(graph: Graph, weights: Weights, packings: Packings | None = None) -> L
     ValueError
         If there are more than 2^16 steps, as only copies of maps with many axes make.
     """
-    lowered = Lowered(graph, _dispatch.kernels, packings or packings_of(graph))
+    lowered = Lowered(graph, dispatch.kernels, packings or packings_of(graph))
     for node in graph.nodes.values():
         if isinstance(node.layer, (layers.Input, *VIEWS)):
             continue
@@ -170,7 +172,9 @@ class Emitter:
 
     def step(self, op: str, **fields: Any) -> Any:
         """A step from the first input (and the second, if any) to the first output."""
-        geometry = _steps.geometry(as_map(self.shapes[0]), as_map(self.output_shapes[0]), **fields)
+        geometry = kernel_steps.geometry(
+            as_map(self.shapes[0]), as_map(self.output_shapes[0]), **fields
+        )
         residual = self.inputs[1] if len(self.inputs) > 1 else None
         return self.kernels.Step(op, geometry, self.inputs[0], self.outputs[0], residual)
 
@@ -181,7 +185,7 @@ def as_map(shape: Shape) -> Map:
 
 
 def _bounds(clip: tuple[float, float] | None) -> tuple[float, float]:
-    return _steps.UNBOUNDED if clip is None else clip
+    return kernel_steps.UNBOUNDED if clip is None else clip
 
 
 def _fused(emit: Emitter) -> list[Any]:
@@ -195,14 +199,16 @@ def _fused(emit: Emitter) -> list[Any]:
     if isinstance(last, layers.DepthwiseConv2D):
         place = last.window([shape])
         data = emit.stage(stage)
-        return [_steps.depthwise(kernels, as_map(shape), place, last.multiplier, *data, *ends)]
+        return [
+            kernel_steps.depthwise(kernels, as_map(shape), place, last.multiplier, *data, *ends)
+        ]
     if isinstance(last, layers.Dense):
         place, groups, shape = window((1, 1), 1), 1, (1, 1, shape[0])
     else:
         place, groups = last.window([shape]), last.groups
     ends = *ends, emit.inputs[1] if layer.residual else None, emit.tile(stage)
     data = emit.stage(stage)
-    return [_steps.conv2d(kernels, as_map(shape), place, output[-1], groups, *data, *ends)]
+    return [kernel_steps.conv2d(kernels, as_map(shape), place, output[-1], groups, *data, *ends)]
 
 
 def _chain(emit: Emitter, layer: Fused) -> Any:
@@ -220,13 +226,13 @@ def _chain(emit: Emitter, layer: Fused) -> Any:
         "residual": emit.inputs[1] if layer.residual else None,
     }
     if not front:
-        return _steps.separable(
+        return kernel_steps.separable(
             kernels, shape, place, depthwise.multiplier, channels, *data, **ends
         )
     (expand,) = front
     ends["in_bounds"] = _bounds(expand.layer.clip)
     expansion = emit.stage(expand)
-    return _steps.inverted_residual(
+    return kernel_steps.inverted_residual(
         kernels, shape, place, chain[1][2], channels, *expansion, *data, **ends
     )
 
@@ -254,14 +260,14 @@ def _activation(mode: str) -> Callable[[Emitter], list[Any]]:
 def _batch_norm(emit: Emitter) -> list[Any]:
     data = emit.norm(emit.node.name, vars(emit.layer)["epsilon"])
     return [
-        _steps.scale(
+        kernel_steps.scale(
             emit.kernels, as_map(emit.shapes[0]), *data, x=emit.inputs[0], y=emit.outputs[0]
         )
     ]
 
 
 def _l2(emit: Emitter) -> list[Any]:
-    geometry = _steps.geometry(
+    geometry = kernel_steps.geometry(
         as_map(emit.shapes[0]), as_map(emit.shapes[0]), alpha=vars(emit.layer)["epsilon"]
     )
     weights = {"weight": emit.read(f"{emit.node.name}/scale")}
@@ -273,7 +279,7 @@ def _mul(emit: Emitter) -> list[Any]:
     (a, b), (first, second) = emit.shapes, emit.inputs
     if math.prod(a) < math.prod(b):
         (a, b), (first, second) = (b, a), (second, first)
-    geometry = _steps.geometry(as_map(a), as_map(a), mode=int(math.prod(a) != math.prod(b)))
+    geometry = kernel_steps.geometry(as_map(a), as_map(a), mode=int(math.prod(a) != math.prod(b)))
     return [emit.kernels.Step("mul", geometry, first, emit.outputs[0], second)]
 
 
@@ -290,7 +296,7 @@ def _softmax(emit: Emitter) -> list[Any]:
     shape = emit.shapes[0]
     axis = vars(emit.layer)["axis"] % len(shape)
     folded = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-    geometry = _steps.geometry(folded, folded)
+    geometry = kernel_steps.geometry(folded, folded)
     return [emit.kernels.Step("softmax", geometry, emit.inputs[0], emit.outputs[0])]
 
 

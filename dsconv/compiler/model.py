@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsconv import _dispatch
-from dsconv._arrays import contiguous, float32, is_float32
-from dsconv._numbers import integer
+from dsconv.arguments.arrays import contiguous, float32, is_float32
+from dsconv.arguments.numbers import integer
+from dsconv.kernels.threads import threads_or_default
 
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Protocol
 
-    from dsconv._lines import Fields
     from dsconv.compiler.lowering import Lowered
     from dsconv.compiler.profile import Profile
+    from dsconv.text.lines import Fields
     from dsconv.weights.source import FileSource, GraphSource
 
     class Runnable(Protocol):
@@ -131,7 +131,7 @@ class Model:
         Profile
         """
         from dsconv.compiler.profile import Profile, StepProfile
-        from dsconv.peak import Peak
+        from dsconv.kernels.peak import Peak
 
         arrays, _ = self._arrays(x)
         count = len(arrays[0])
@@ -172,7 +172,7 @@ class Model:
         """Threads of a call: by default a network that is done in microseconds runs on one."""
         if self.threads is None and images * self._mult_adds < 1 << 20:
             return 1
-        return _dispatch.threads_or_default(self.threads)
+        return threads_or_default(self.threads)
 
     def _arrays(self, x: Any) -> tuple[tuple[np.ndarray, ...], bool]:
         """The inputs as C-contiguous batches, and whether they came without the batch axis."""

@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.graph import Graph
+from dsconv.kernels.packing import Widths, bias_floats, packed_floats
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Shape
-from dsconv.packing import Widths, bias_floats, packed_floats
 
 Tiles = Mapping[str, int]  # of Winograd's algorithm, by the name of the stage
 NO_TILES: Tiles = {}
 
 
 class Packing(NamedTuple):
-    """What `dsconv.packing` makes of a stage's weight: the first fields of a `PackedWeight`."""
+    """What `dsconv.kernels.packing` makes of a stage's weight: the first fields of a `PackedWeight`."""
 
     kind: str
     shape: Shape  # for "winograd" of the transformed weight
@@ -56,7 +56,7 @@ def packings_of(graph: Graph, tiles: Tiles = NO_TILES) -> dict[str, Packing]:
 
 def winograd_tiles(graph: Graph) -> dict[str, int]:
     """The stages for which Winograd's algorithm pays."""
-    from dsconv._winograd import best_tile
+    from dsconv.kernels.winograd import best_tile
 
     tiles = {}
     for stage, shape, alone in _stages(graph):
@@ -88,7 +88,7 @@ def _packing(stage: Stage, shape: Shape) -> Packing:
 
 def _transformed(packing: Packing, stage: Stage, shape: Shape, alone: bool, tile: int) -> Packing:
     """For Winograd's algorithm; ValueError for a stage that does not run by it."""
-    from dsconv._winograd import applies
+    from dsconv.kernels.winograd import applies
 
     layer, side = stage.layer, tile + 2
     if (

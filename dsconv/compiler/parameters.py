@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsconv._arrays import Block
-from dsconv._scratch import Scratch
 from dsconv.compiler.fused import Stage
 from dsconv.compiler.packings import Packing
+from dsconv.kernels.memory import Block
+from dsconv.kernels.packing import PackedWeight, pack_named
 from dsconv.layers import DepthwiseConv2D
-from dsconv.packing import PackedWeight, pack_named
-from dsconv.weights_check import check_names, check_weight
+from dsconv.network.check_weights import check_names, check_weight
+from dsconv.weights.scratch import Scratch
 
 if TYPE_CHECKING:
     from dsconv.graph import Graph
@@ -48,7 +48,7 @@ class Parameters:
         """(weight, bias) of a stage, folded and packed; the raw array is dropped."""
         weight, bias = self.folded(stage)
         if packing.tile:
-            from dsconv._winograd import transform
+            from dsconv.kernels.winograd import transform
 
             weight = transform(weight, packing.tile)
         name = f"{stage.name}/weight"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
-from dsconv._rendering import markdown_table, text_table
+from dsconv.text.tables import markdown_table, text_table
 
 _HEADER = ("layer", "mult-adds", "us", "GFLOP/s", "% of peak", "% of time", "kind")
 _NUMBERS = (1, 2, 3, 4, 5)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsconv import _steps
 from dsconv.compiler.layout import Place
+from dsconv.kernels import steps
 from dsconv.layers import Shape
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def copy_step(
         )
     layout = tuple(sizes), tuple(strides), tuple(to), shift, to_shift
     return kernels.Step(
-        "copy", _steps.geometry((1, 1, size), (1, 1, out_size)), x, y, None, None, layout
+        "copy", steps.geometry((1, 1, size), (1, 1, out_size)), x, y, None, None, layout
     )
 
 

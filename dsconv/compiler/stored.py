@@ -16,14 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dsconv import _dispatch
-from dsconv._arrays import Block
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.lowering import Lowered, lower
 from dsconv.compiler.packings import Packing, Tiles, packings_of
 from dsconv.graph import Graph, Node
+from dsconv.kernels import dispatch
+from dsconv.kernels.memory import Block
+from dsconv.kernels.packing import PackedWeight, Widths, pack_named, round_up, unpack, unpack_bias
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D
-from dsconv.packing import PackedWeight, Widths, pack_named, round_up, unpack, unpack_bias
 
 __all__ = ["Recipe", "array_names", "arrays_of", "in_one_block", "recipe_of", "restore"]
 
@@ -113,7 +113,7 @@ class _Weights:
 
     def __init__(self, recipe: Recipe, arrays: Arrays) -> None:
         self._graph, self._widths, self._arrays = recipe.graph, recipe.widths, arrays
-        self._as_they_are = self._widths == (_dispatch.kernels.lanes, _dispatch.kernels.block)
+        self._as_they_are = self._widths == (dispatch.kernels.lanes, dispatch.kernels.block)
 
     def check(self, stage: str, packing: Packing) -> None:
         """ValueError unless the arrays of a stage are there."""
@@ -129,7 +129,7 @@ class _Weights:
         plain = unpack_bias(bias, *packing)
         if self._as_they_are:
             data.flags.writeable = False
-            return PackedWeight(*packing, _dispatch.isa, data), plain
+            return PackedWeight(*packing, dispatch.isa, data), plain
         weight = unpack(data, *packing, self._widths)
         return pack_named(weight, name, packing.kind, packing.groups, block), plain
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dsconv.interpreter.bounds import Tensor, evaluate_with_bounds
 from dsconv.interpreter.values import Array, evaluate
 from dsconv.layers import Input
-from dsconv.weights_check import check_weights
+from dsconv.network.check_weights import check_weights
 
 if TYPE_CHECKING:
     from dsconv.graph import Graph

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsconv import layers
-from dsconv._geometry import Window
+from dsconv.arguments.window import Window
 from dsconv.layers import Layer
 from dsconv.layers.base import axis_index
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
-from dsconv._geometry import Padding, padding_pixels
-from dsconv._numbers import bounds, integer, real
+from dsconv.arguments.numbers import bounds, integer, real
+from dsconv.arguments.window import Padding, padding_pixels
 
 Shape = tuple[int, ...]  # of one example, without the batch: (H, W, C) or (C,)
 

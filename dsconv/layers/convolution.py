@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from dsconv._geometry import Padding, Window, window
-from dsconv._numbers import Pair, integer, pair
+from dsconv.arguments.numbers import Pair, integer, pair
+from dsconv.arguments.window import Padding, Window, window
 from dsconv.layers.base import (
     Layer,
     Shape,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsconv._numbers import integer
+from dsconv.arguments.numbers import integer
 from dsconv.layers.base import Elementwise, Shape, image, layer_kind, number, one
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsconv._geometry import Padding, Window, window
-from dsconv._numbers import Pair, pair
+from dsconv.arguments.numbers import Pair, pair
+from dsconv.arguments.window import Padding, Window, window
 from dsconv.layers.base import Layer, Shape, flag, image, layer_kind, padding_form
 
 

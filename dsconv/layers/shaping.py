@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from dsconv._geometry import Padding, padding_pixels
-from dsconv._numbers import LARGEST, integer
+from dsconv.arguments.numbers import LARGEST, integer
+from dsconv.arguments.window import Padding, padding_pixels
 from dsconv.layers.base import Layer, Shape, image, integers, layer_kind, one, padding_form
 
 

@@ -9,12 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dsconv.onnx.export import to_onnx, write_onnx
-    from dsconv.onnx.loading import load_onnx
+    from dsconv.onnx.reading.model import load_onnx
+    from dsconv.onnx.writing.export import to_onnx, write_onnx
 
 __all__ = ["load_onnx", "to_onnx", "write_onnx"]
 
-_FILES = {"load_onnx": "loading", "to_onnx": "export", "write_onnx": "export"}
+_FILES = {
+    "load_onnx": "reading.model",
+    "to_onnx": "writing.export",
+    "write_onnx": "writing.export",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from dsconv.weights._file import WeightFile
+    from dsconv.weights.file import WeightFile
 
 __all__ = ["open_weights", "read"]
 
@@ -95,7 +95,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 def _unknown(path: str, head: bytes) -> str:
     """What a file that is no weight file seems to be, and what is allowed."""
-    from dsconv.loading import COMPILED
+    from dsconv.files.load import COMPILED
 
     if path.lower().endswith(".onnx"):
         return "an ONNX file is a whole network, not only weights: dsconv.load opens it"

@@ -32,10 +32,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from dsconv.weights._file import Entry, WeightFile, array_bytes, check_expansion, numbers, shorten
-from dsconv.weights._json import MAX_BYTES, parse_json
-from dsconv.weights._keras_names import Path, names
-from dsconv.weights._zip import Archive
+from dsconv.weights.file import Entry, WeightFile, array_bytes, check_expansion, numbers, shorten
+from dsconv.weights.json_text import MAX_BYTES, parse_json
+from dsconv.weights.keras_names import Path, names
+from dsconv.weights.zip_archive import Archive
 
 __all__ = ["H5File", "KerasFile"]
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from dsconv.weights._file import Entry, WeightFile, array_bytes, numbers, shorten
-from dsconv.weights._writing import checked, replacing
-from dsconv.weights._zip import Archive, Stream
+from dsconv.weights.file import Entry, WeightFile, array_bytes, numbers, shorten
+from dsconv.weights.writing import checked, replacing
+from dsconv.weights.zip_archive import Archive, Stream
 
 __all__ = ["NpzFile", "write_npz"]
 

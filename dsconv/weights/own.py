@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from dsconv.graph import Graph
-from dsconv.weights._file import WeightFile
-from dsconv.weights._json import MAX_BYTES
+from dsconv.weights.file import WeightFile
+from dsconv.weights.json_text import MAX_BYTES
 
 GRAPH = "dsconv.graph"  # where the JSON is: a key of the metadata, or an array
 

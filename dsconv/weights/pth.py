@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dsconv.weights._file import Entry, WeightFile, array_bytes, numbers, shorten, widened
-from dsconv.weights._unpickle import unpickle
-from dsconv.weights._zip import Archive
+from dsconv.weights.file import Entry, WeightFile, array_bytes, numbers, shorten, widened
+from dsconv.weights.unpickle import unpickle
+from dsconv.weights.zip_archive import Archive
 
 __all__ = ["PthFile"]
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.weights._file import Entry, WeightFile, array_bytes, numbers, shorten, widened
-from dsconv.weights._json import MAX_BYTES, parse_json
+from dsconv.weights.file import Entry, WeightFile, array_bytes, numbers, shorten, widened
+from dsconv.weights.json_text import MAX_BYTES, parse_json
 
 __all__ = ["SafetensorsFile", "write_safetensors"]
 
@@ -139,7 +139,7 @@ def write_safetensors(
         For a name that is empty, not printable or "__metadata__", another dtype, metadata that are
         no texts, or a header beyond 4 MB.
     """
-    from dsconv.weights._writing import checked, replacing
+    from dsconv.weights.writing import checked, replacing
 
     contents = checked(arrays)
     if _METADATA in contents:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsconv.weights import open_weights
-from dsconv.weights._file import WeightFile
+from dsconv.weights.file import WeightFile
 
 if TYPE_CHECKING:
     from dsconv.graph import Graph

@@ -14,7 +14,7 @@ SETTINGS = "all graph optimisations, sequential, spinning threads, static batch"
 
 
 def write(graph: Any, weights: Mapping[str, Any], batch: int, stem: Path) -> Path:
-    from dsconv.onnx.export import write_onnx
+    from dsconv.onnx.writing.export import write_onnx
 
     path = stem.with_suffix(".onnx")
     write_onnx(graph, dict(weights), path, batch=batch, fold=True)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dsconv.preprocessing import Preprocessing
-from dsconv.weights._file import shorten
-from dsconv.weights.families._arrays import Arrays, Network, Transform, same
+from dsconv.images.preprocessing import Preprocessing
+from dsconv.weights.families.arrays import Arrays, Network, Transform, same
+from dsconv.weights.file import shorten
 
 if TYPE_CHECKING:
     from dsconv.graph import Graph
-    from dsconv.weights._file import WeightFile
+    from dsconv.weights.file import WeightFile
 
 __all__ = ["Checkpoint", "recognise"]
 

@@ -8,10 +8,10 @@ tonylins/pytorch-mobilenet-v2, calls the last convolution "features.18" and its 
 
 from __future__ import annotations
 
-from dsconv.preprocessing import Preprocessing
-from dsconv.weights.families import _mobilenets
-from dsconv.weights.families._arrays import Arrays, Network
-from dsconv.weights.families._pytorch import classifier, plain_names, sources
+from dsconv.images.preprocessing import Preprocessing
+from dsconv.weights.families import mobilenets
+from dsconv.weights.families.arrays import Arrays, Network
+from dsconv.weights.families.pytorch_names import classifier, plain_names, sources
 
 __all__ = ["network", "plain_names"]
 
@@ -31,7 +31,7 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
         index = 3 * parts.index(part)  # convolution, batch norm, ReLU6
         return f"features.{number}.conv.{index}", f"features.{number}.conv.{index + 1}"
 
-    graph = _mobilenets.mobilenet_v2(
+    graph = mobilenets.mobilenet_v2(
         lambda layer: arrays.size(f"{place(layer)[0]}.weight", 0),
         arrays.classes(f"{logits}.bias", f"{logits}.weight", 0),
         resolution,

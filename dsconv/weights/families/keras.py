@@ -18,10 +18,10 @@ import re
 from collections.abc import Callable, Iterable
 
 from dsconv.graph import Graph
+from dsconv.images.preprocessing import Preprocessing
 from dsconv.layers import DepthwiseConv2D
-from dsconv.preprocessing import Preprocessing
-from dsconv.weights.families import _mobilenets
-from dsconv.weights.families._arrays import (
+from dsconv.weights.families import mobilenets
+from dsconv.weights.families.arrays import (
     Arrays,
     Network,
     Source,
@@ -65,11 +65,11 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
         return arrays.size(f"{place(layer)[0]}/kernel", 3)
 
     if version == 1:
-        graph = _mobilenets.mobilenet_v1(channels, classes, resolution, "same", 1e-3)
+        graph = mobilenets.mobilenet_v1(channels, classes, resolution, "same", 1e-3)
         graph = _padded_below(graph)
     else:
         pooled = arrays.size(weight, -2)
-        graph = _mobilenets.mobilenet_v2(channels, classes, resolution, "same", 1e-3, pooled=pooled)
+        graph = mobilenets.mobilenet_v2(channels, classes, resolution, "same", 1e-3, pooled=pooled)
     preprocessing = Preprocessing("tensorflow", crop=None, interpolation="nearest")
     return Network(f"MobileNetV{version} of Keras", graph, _source(place, logits), preprocessing)
 

@@ -7,10 +7,10 @@ epsilon 1e-5, and **ReLU, not ReLU6** (main.py there); pictures as torchvision p
 
 from __future__ import annotations
 
-from dsconv.preprocessing import Preprocessing
-from dsconv.weights.families import _mobilenets
-from dsconv.weights.families._arrays import Arrays, Network
-from dsconv.weights.families._pytorch import classifier, plain_names, sources
+from dsconv.images.preprocessing import Preprocessing
+from dsconv.weights.families import mobilenets
+from dsconv.weights.families.arrays import Arrays, Network
+from dsconv.weights.families.pytorch_names import classifier, plain_names, sources
 
 __all__ = ["network", "plain_names"]
 
@@ -18,7 +18,7 @@ __all__ = ["network", "plain_names"]
 def network(arrays: Arrays, resolution: int | None) -> Network:
     """MobileNetV1 with the widths and classes of the file."""
     logits = classifier(arrays, "fc")
-    graph = _mobilenets.mobilenet_v1(
+    graph = mobilenets.mobilenet_v1(
         lambda layer: arrays.size(f"{_place(layer)[0]}.weight", 0),
         arrays.classes(f"{logits}.bias", f"{logits}.weight", 0),
         resolution,

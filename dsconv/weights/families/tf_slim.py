@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dsconv.preprocessing import Preprocessing
-from dsconv.weights.families import _mobilenets
-from dsconv.weights.families._arrays import (
+from dsconv.images.preprocessing import Preprocessing
+from dsconv.weights.families import mobilenets
+from dsconv.weights.families.arrays import (
     Arrays,
     Network,
     Source,
@@ -50,11 +50,11 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
         return arrays.size(f"{prefix}/{place(layer)}/weights", 3)
 
     if version == 2:
-        graph = _mobilenets.mobilenet_v2(
+        graph = mobilenets.mobilenet_v2(
             channels, classes, resolution, "same", 1e-3, pooled=arrays.size(weight, 2)
         )
     else:
-        graph = _mobilenets.mobilenet_v1(channels, classes, resolution, "same", 1e-3)
+        graph = mobilenets.mobilenet_v1(channels, classes, resolution, "same", 1e-3)
     return Network(
         f"MobileNetV{version} of TF-slim",
         graph,

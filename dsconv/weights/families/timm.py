@@ -17,12 +17,12 @@ import re
 from collections.abc import Callable, Sequence
 
 from dsconv.graph import Graph
-from dsconv.models.blocks import conv_bn, input_shape, padding_3x3
-from dsconv.models.mobilenet_v2 import inverted_residual
-from dsconv.preprocessing import Preprocessing
-from dsconv.weights.families import _mobilenets
-from dsconv.weights.families._arrays import Arrays, Network
-from dsconv.weights.families._pytorch import classifier, plain_names, sources
+from dsconv.images.preprocessing import Preprocessing
+from dsconv.models.topologies.blocks import conv_bn, input_shape, padding_3x3
+from dsconv.models.topologies.mobilenet_v2 import inverted_residual
+from dsconv.weights.families import mobilenets
+from dsconv.weights.families.arrays import Arrays, Network
+from dsconv.weights.families.pytorch_names import classifier, plain_names, sources
 
 __all__ = ["network", "plain_names"]
 
@@ -72,7 +72,7 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
     options = classes, usual if resolution is None else resolution, padding, epsilon
     if kind == "mobilenet_v1":
         last = "conv_head.weight" in arrays
-        graph = _mobilenets.mobilenet_v1(channels, *options, last=last)
+        graph = mobilenets.mobilenet_v1(channels, *options, last=last)
     else:
         graph = _inverted_residuals(kind, depths, channels, *options)
     half = kind == "mobilenet_v1" or converted
@@ -112,7 +112,7 @@ def _inverted_residuals(
             )  # fmt: skip
             number += 1
     x = conv_bn(graph, x, filters("conv_last"), epsilon=epsilon, name="conv_last")
-    _mobilenets.finish(graph, x, classes)
+    mobilenets.finish(graph, x, classes)
     return graph
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 
-from dsconv.preprocessing import Preprocessing
-from dsconv.weights.families import _mobilenets
-from dsconv.weights.families._arrays import Arrays, Network
-from dsconv.weights.families._pytorch import classifier, plain_names, sources
+from dsconv.images.preprocessing import Preprocessing
+from dsconv.weights.families import mobilenets
+from dsconv.weights.families.arrays import Arrays, Network
+from dsconv.weights.families.pytorch_names import classifier, plain_names, sources
 
 __all__ = ["network", "plain_names"]
 
@@ -23,7 +23,7 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
         return arrays.size(f"{_place(layer)[0]}.weight", 0)
 
     logits = classifier(arrays, "classifier.1")
-    graph = _mobilenets.mobilenet_v2(
+    graph = mobilenets.mobilenet_v2(
         channels,
         arrays.classes(f"{logits}.bias", f"{logits}.weight", 0),
         resolution,

@@ -1,0 +1,35 @@
+"""Check arrays that callers give: float32, and contiguous where kernels read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+def is_float32(array: object) -> bool:
+    """Whether this is a numpy array of native float32."""
+    return isinstance(array, np.ndarray) and array.dtype == _FLOAT32
+
+
+def float32(array: Any, name: str) -> np.ndarray:
+    """`array` as a numpy array of native float32, unchanged; another dtype is refused."""
+    try:
+        array = np.asarray(array)
+    except ValueError:  # a ragged list
+        raise TypeError(f"{name} must be float32, got {type(array).__name__}") from None
+    if not is_float32(array):  # byte-swapped ones are another dtype, too
+        raise TypeError(
+            f"{name} must be float32, got {array.dtype}; convert with {name}.astype(numpy.float32)"
+        )
+    return array
+
+
+def contiguous(array: np.ndarray) -> np.ndarray:
+    """The array itself where the kernels can read it, else a copy."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
+        return array
+    return np.require(array, requirements=["C", "A"])

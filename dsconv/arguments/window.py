@@ -1,0 +1,102 @@
+"""Shapes of a sliding window: padding and output sizes, checked once for every layer kind.
+
+Public arguments such as ``stride=2`` or ``padding="same"`` become plain numbers here, so that
+`functional`, `cost` and `layers` agree on every rule and every error message.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from dsconv.arguments.numbers import Pair, pair, pixels
+
+Padding = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+
+
+class Window(NamedTuple):
+    """A kernel placed on a padded map: everything that a convolution or a pooling slides with."""
+
+    kernel: tuple[int, int]  # rows, columns
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    pad: tuple[tuple[int, int], tuple[int, int]]  # (top, bottom), (left, right) in pixels
+    output: tuple[int, int]  # height, width
+
+
+def _one_side(size: int, kernel: int, stride: int, dilation: int, padding: str) -> tuple[int, int]:
+    """(before, after) for one axis under "same" or "valid"; the odd pixel goes to the end."""
+    if padding == "valid":
+        return 0, 0
+    output = -(-size // stride)
+    total = max((output - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def padding_pixels(
+    padding: Any,
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Padding in pixels, ((top, bottom), (left, right)), of a map of `size` (height, width)."""
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise ValueError(f'padding must be "same", "valid" or numbers, got {padding!r}')
+        rows, columns = (
+            _one_side(size[i], kernel[i], stride[i], dilation[i], padding) for i in (0, 1)
+        )
+        return rows, columns
+    if isinstance(padding, (tuple, list)) and len(padding) == 2:
+        sides = [side if isinstance(side, (tuple, list)) else (side, side) for side in padding]
+        if all(len(side) == 2 for side in sides):
+            (top, bottom), (left, right) = (
+                (pixels(a, "padding", 0), pixels(b, "padding", 0)) for a, b in sides
+            )
+            return (top, bottom), (left, right)
+    if isinstance(padding, (tuple, list)):
+        raise ValueError(
+            'padding must be "same", "valid", an int, (rows, columns) or '
+            f"((top, bottom), (left, right)), got {padding!r}"
+        )
+    number = pixels(padding, "padding", 0)
+    return (number, number), (number, number)
+
+
+def window(
+    size: tuple[int, int],
+    kernel: Pair,
+    stride: Pair = 1,
+    padding: Padding = "same",
+    dilation: Pair = 1,
+    ceil: bool = False,
+) -> Window:
+    """Place a kernel on a map of `size` (height, width).
+
+    output = floor((size + padding - ((kernel - 1) * dilation + 1)) / stride) + 1, on each axis.
+    With `ceil` the division rounds up, but a window never starts beyond the map and its leading
+    padding (the pooling rule of Caffe and PyTorch).
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range, or where the output would be empty.
+    """
+    kernel = pair(kernel, "kernel")
+    stride = pair(stride, "stride")
+    dilation = pair(dilation, "dilation")
+    size = (int(size[0]), int(size[1]))
+    pad = padding_pixels(padding, size, kernel, stride, dilation)
+    output = []
+    for i, axis in enumerate(("height", "width")):
+        room = size[i] + sum(pad[i]) - ((kernel[i] - 1) * dilation[i] + 1)
+        count = (-(-room // stride[i]) if ceil else room // stride[i]) + 1
+        if ceil and (count - 1) * stride[i] >= size[i] + pad[i][0]:
+            count -= 1
+        if size[i] < 1 or (room < 0 and not ceil) or count < 1:
+            raise ValueError(
+                f"the output {axis} would be empty: input {axis} {size[i]} with padding {pad[i]} "
+                f"is smaller than the kernel {kernel[i]} at dilation {dilation[i]}"
+            )
+        output.append(count)
+    return Window(kernel, stride, dilation, pad, (output[0], output[1]))

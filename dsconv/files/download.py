@@ -1,0 +1,100 @@
+"""A file of known size and SHA-256 from the network, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from dsconv.text.terminal import Progress
+
+_CHUNK = 1 << 16  # bytes
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def download(
+    address: str,
+    path: Path,
+    size: int,
+    sha256: str,
+    *,
+    progress: bool | None = None,
+    timeout: float = 30.0,
+) -> None:
+    """Download `address` to `path`.
+
+    The bytes go to a temporary file in the same folder, which is renamed once it has the right
+    length and hash, and deleted otherwise: under its name the file is never there in part, and
+    several processes may download it at once. No more than `size` bytes are kept. Proxies are those
+    of the environment.
+
+    Parameters
+    ----------
+    address
+        https, or http on this machine itself; it may redirect to https alone.
+    path
+        Where to; the folder exists.
+    size, sha256
+        Of the file: bytes, and 64 lowercase hexadecimal digits.
+    progress
+        Show a bar on stderr; None: where stderr is a terminal.
+    timeout
+        Seconds without a byte after which the server counts as dead.
+
+    Raises
+    ------
+    OSError
+        If the address cannot be reached or answers with an error, or the file cannot be written.
+    ValueError
+        If another file comes, or the address is not allowed.
+    """
+    _check(address)
+    opener = urllib.request.build_opener(_OnlyToHttps)
+    request = urllib.request.Request(address, headers={"User-Agent": "dsconv"})
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
+    try:
+        with (
+            opener.open(request, timeout=timeout) as response,
+            open(temporary, "xb") as file,
+            Progress(path.name, size, "MB", progress) as bar,
+        ):
+            digest = hashlib.sha256()
+            done = 0
+            while chunk := response.read1(min(_CHUNK, size + 1 - done)):
+                done += len(chunk)
+                if done > size:
+                    raise ValueError(f"the file there is larger than {size:,} bytes")
+                digest.update(chunk)
+                file.write(chunk)
+                bar.update(done)
+        if done < size:
+            raise ValueError(f"it ended after {done:,} of {size:,} bytes")
+        if digest.hexdigest() != sha256:
+            raise ValueError(f"the file there has the SHA-256 {digest.hexdigest()}")
+        os.replace(temporary, path)
+    except http.client.HTTPException as error:
+        raise OSError(f"the server broke the protocol: {error!r}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check(address: str) -> None:
+    parts = urllib.parse.urlsplit(address)
+    local = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if parts.scheme != "https" and not local:
+        raise ValueError("only https addresses are allowed")
+
+
+class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
+    """Redirects lead to https, also from http."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if urllib.parse.urlsplit(newurl).scheme != "https":
+            raise ValueError(f"it redirects to {newurl!r}, and only https addresses are allowed")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -1,0 +1,92 @@
+"""Winograd's F(2 x 2, 3 x 3) and F(4 x 4, 3 x 3): matrices, transform of weights, and where they pay.
+
+Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308. A tile of
+2 x 2 or 4 x 4 output pixels is
+
+    Y = A^T [(G g G^T) * (B^T d B)] A        d: input pixels, 2 more each way, g: 3 x 3 weights
+
+with * by element. The matrices follow from the points at which polynomials are evaluated. Those of the
+larger tile, 0, +-3/2, +-3/4 and infinity, round less than the paper's 0, +-1, +-2: half of the error on
+normal numbers, a quarter in the worst element. All entries of A and B are exact in float32.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dsconv.arguments.window import Window
+
+POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 1.5, -1.5, 0.75, -0.75)}  # beside infinity, by tile
+
+
+def matrices(tile: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(A^T, B^T, G) in float64, of shape (tile, side), (side, side), (side, 3); side = tile + 2."""
+    points, side = POINTS[tile], tile + 2
+    a, b, g = np.zeros((tile, side)), np.zeros((side, side)), np.zeros((side, 3))
+    for i, point in enumerate(points):
+        others = [other for other in points if other != point]
+        a[:, i] = point ** np.arange(tile)
+        b[i, : side - 1] = np.poly(others)[::-1]
+        g[i] = point ** np.arange(3) / np.prod([point - other for other in others])
+    a[-1, -1] = g[-1, -1] = 1
+    b[-1] = np.poly(points)[::-1]
+    return a, b, g
+
+
+def transform(weight: np.ndarray, tile: int) -> np.ndarray:
+    """G g G^T of every filter, computed in float64 and rounded once.
+
+    Parameters
+    ----------
+    weight : ndarray of float32
+        (3, 3, Cin, Cout).
+    tile : int
+        2 or 4.
+
+    Returns
+    -------
+    ndarray of float32
+        (side, side, Cin, Cout) with side = tile + 2: 1.8 or 4 times as large.
+    """
+    g = matrices(tile)[2]
+    result = np.empty((tile + 2, tile + 2, *weight.shape[2:]), np.float32)
+    for c in range(weight.shape[2]):  # one input channel at a time stays in the caches
+        rows = _along(g, weight[:, :, c].astype(np.float64))
+        for i, row in enumerate(rows):
+            result[i, :, c] = _along(g, row)
+    return result
+
+
+def _along(g: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """G times the first axis, term by term: a library's matrix product may sum in another order."""
+    # taps: (3, ...) -> (side, ...)
+    g = g.reshape(*g.shape, *(1,) * (taps.ndim - 1))
+    return g[:, 0] * taps[0] + g[:, 1] * taps[1] + g[:, 2] * taps[2]
+
+
+def applies(window: Window, groups: int) -> bool:
+    """Whether the algorithm computes such a convolution: 3 x 3 taps side by side, stride 1."""
+    return (*window[:3], groups) == ((3, 3), (1, 1), (1, 1), 1)
+
+
+def best_tile(window: Window, channels: int, filters: int, groups: int) -> int:
+    """The tile, 2 or 4, with which a convolution is fastest; 0 where the direct one is.
+
+    The costs are counted in multiply-adds of the GEMM tile:
+
+        direct       9 * pixels * channels * filters
+        Winograd     side^2 * (max(tiles, 12) * channels * filters + 20 * tiles * (channels + filters))
+
+    Below 12 tiles the weights arrive from memory more slowly than they are used, and transforming one
+    number costs as much as 20 multiply-adds. Both constants were measured. The batch is
+    left out: it must not choose the order of summation.
+    """
+    if not applies(window, groups):
+        return 0
+    height, width = window.output
+    costs = {0: 9 * height * width * channels * filters}
+    for tile in POINTS:
+        tiles = -(-height // tile) * -(-width // tile)
+        products = max(tiles, 12) * channels * filters
+        costs[tile] = (tile + 2) ** 2 * (products + 20 * tiles * (channels + filters))
+    return min(costs, key=costs.__getitem__)

@@ -1,0 +1,176 @@
+"""Write a graph and its weights as an ONNX file, for other engines and for viewers.
+
+Maps are (N, C, H, W) in the file, as ONNX's operators want them; vectors stay (N, C). Nodes,
+tensors and initializers have the graph's own names.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dsconv import __version__
+from dsconv.arguments.numbers import integer
+from dsconv.compiler.fused import Fused
+from dsconv.compiler.parameters import Parameters
+from dsconv.compiler.passes import fold_batch_norm, optimise
+from dsconv.graph import Graph
+from dsconv.layers import Input
+from dsconv.onnx.writing.layers import add_layer
+from dsconv.onnx.writing.nodes import Collection, Place, file_shape
+from dsconv.weights.writing import replacing
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["to_onnx", "write_onnx"]
+
+OPSET = 17
+_IR_VERSION = 8  # of the ONNX release that brought the opset; newer ones lock older engines out
+_LARGEST = 2**31 - 2**24  # bytes of weights: protobuf ends at 2 GB; the rest is for the names
+
+
+def to_onnx(
+    graph: Graph,
+    weights: Mapping[str, np.ndarray] | None = None,
+    *,
+    batch: int | None = None,
+    fold: bool = False,
+) -> onnx.ModelProto:
+    """A graph as an ONNX model (opset 17).
+
+    Parameters
+    ----------
+    graph
+        Any graph that `Graph.validate` accepts.
+    weights
+        Float32 array by parameter name, or any mapping that reads them on demand; None takes
+        `graph.init_weights(0)`, as `Graph.compile` does.
+    batch
+        Images in a batch, for engines that want static shapes; None leaves it open, as "N".
+    fold
+        Fold batch norms into the convolutions and dense layers before them, as the compiler
+        does, instead of writing BatchNormalization nodes. A folded layer bears the name of the
+        batch norm.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Its inputs and outputs are (N, C, H, W), where the graph's are (H, W, C), else (N, ...).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a graph that is not complete, weights that are missing, left over, or of the wrong
+        shape or dtype, and weights of more than 2 GB, which an ONNX file cannot hold.
+    ImportError
+        If the package onnx is not installed.
+    """
+    helper = _onnx().helper
+    if not isinstance(graph, Graph):
+        raise TypeError(f"graph must be a dsconv.Graph, got {type(graph).__name__}")
+    graph.validate()
+    if batch is not None:
+        batch = integer(batch, "batch")
+    size = sum(4 * math.prod(shape) for shape in graph.parameters().values())
+    if size > _LARGEST:
+        raise ValueError(
+            f"the weights of {graph.name!r} take {size} bytes, an ONNX file holds {_LARGEST}"
+        )
+    if weights is None:
+        weights = graph.init_weights(0)
+    if fold:
+        graph, weights = _folded(graph, weights)
+    collection = Collection(graph, Parameters(graph, weights), batch)
+    for name, node in graph.nodes.items():
+        if not isinstance(node.layer, Input):
+            place = Place(collection, name, graph.input_shapes(name), graph.tensors(name))
+            add_layer(place, node.layer, *node.inputs)
+
+    def values(tensors: Any) -> list[Any]:
+        return [
+            helper.make_tensor_value_info(
+                tensor, _onnx().TensorProto.FLOAT, (batch or "N", *file_shape(graph.shape(tensor)))
+            )
+            for tensor in tensors
+        ]
+
+    ends = {*graph.inputs, *graph.outputs}
+    between = [t for name in graph.nodes for t in graph.tensors(name) if t not in ends]
+    return helper.make_model(
+        helper.make_graph(
+            collection.nodes,
+            graph.name,
+            values(graph.inputs),
+            values(graph.outputs),
+            collection.initializers,
+            value_info=values(between),
+        ),
+        producer_name="dsconv",
+        producer_version=__version__,
+        ir_version=_IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+    )
+
+
+def write_onnx(
+    graph: Graph,
+    weights: Mapping[str, np.ndarray] | None,
+    path: str | os.PathLike[str],
+    *,
+    batch: int | None = None,
+    fold: bool = False,
+) -> None:
+    """Write a graph as an ONNX file.
+
+    Parameters
+    ----------
+    path
+        The file, replaced as a whole if it is there.
+    graph, weights, batch, fold
+        As `to_onnx` takes them.
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError
+        Those of `to_onnx`, before the file is touched.
+    OSError
+        If the file cannot be written.
+    """
+    content = to_onnx(graph, weights, batch=batch, fold=fold).SerializeToString()
+    with replacing(path) as file:
+        file.write(content)
+
+
+def _folded(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, np.ndarray]]:
+    """The same function without batch norms behind layers with weights."""
+    parameters = Parameters(graph, weights)
+    new, arrays = Graph(graph.name), {}
+    for name, node in optimise(graph, [fold_batch_norm]).nodes.items():
+        layer = node.layer
+        if isinstance(layer, Fused):
+            weight, bias = parameters.folded(layer.last)
+            layer = layer.last.layer.replaced(bias=bias is not None)
+            arrays[f"{name}/weight"] = weight
+            if bias is not None:
+                arrays[f"{name}/bias"] = bias
+        else:
+            for parameter in layer.parameters(graph.input_shapes(name)):
+                arrays[f"{name}/{parameter}"] = parameters.read(f"{name}/{parameter}")
+        new.add(layer, *node.inputs, name=name)
+    new.output(*graph.outputs)
+    return new, arrays
+
+
+def _onnx() -> Any:
+    """The module onnx with its helpers."""
+    try:
+        import onnx
+        import onnx.helper
+    except ImportError as error:
+        raise ImportError("ONNX files need onnx: pip install 'dsconv[onnx]'") from error
+    return onnx

@@ -1,0 +1,238 @@
+"""`python -m dsconv.bench`: timing, arguments, tiny runs, Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+import dsconv
+from dsconv import models
+from dsconv.bench import machine
+from dsconv.bench.__main__ import INTERRUPTED, ProgressLine, main
+from dsconv.bench.blocks import blocks
+from dsconv.bench.report import render
+from dsconv.bench.results import Results
+from dsconv.bench.timing import calls_for, rounds
+from dsconv.kernels import dispatch
+from dsconv.kernels.peak import Peak
+
+TINY = ["--alpha", "0.25", "--resolution", "32", "--repeats", "1", "--threads", "1"]
+
+
+# Measuring
+
+
+def test_rounds_take_turns() -> None:
+    calls: list[str] = []
+    functions = [lambda: calls.append("a"), lambda: calls.append("b")]
+    result = list(rounds(functions, repeats=3, least=0))
+    # Two calls each for the calibration; then, in turn, one that warms up and one that is timed.
+    assert calls == ["a", "a", "b", "b"] * 4
+    assert [len(times) for times in result] == [2, 2, 2]
+    assert all(time >= 0 for times in result for time in times)
+    calls.clear()
+    assert len(list(islice(rounds(functions, repeats=3, least=0), 1))) == 1
+    assert calls == ["a", "a", "b", "b"] * 2  # the other rounds do not run
+
+
+def test_quick_functions_are_called_more_than_once() -> None:
+    calls: list[int] = []
+    number = calls_for(lambda: calls.append(0), least=1e-3)
+    assert 1 <= number < len(calls)
+
+
+def test_peak_keeps_the_best_sample() -> None:
+    peak = Peak(dispatch.kernels)
+    assert peak.samples == 1
+    first = peak.gflops
+    peak.sample()
+    assert peak.samples == 2
+    assert peak.gflops >= first > 0
+
+
+def test_machine_facts() -> None:
+    facts = machine.facts()
+    assert list(facts) == ["machine", "system", "kernels", "versions", "date"]
+    assert f"dsconv {dsconv.__version__}, Python 3." in facts["versions"]
+    assert facts["kernels"].startswith(dispatch.isa)
+    assert machine.processor()
+
+
+def test_blocks_are_those_of_the_paper() -> None:
+    found = blocks({})
+    assert [block.name for block in found] == [str(number) for number in range(1, 14)]
+    # table 1 without its first convolution and without its classifier
+    stem = 112 * 112 * 32 * 27
+    assert sum(block.standard for block in found) == 4_867_293_184 - stem - 1_024_000
+    assert sum(block.separable for block in found) == 568_740_352 - stem - 1_024_000
+    for block in found:
+        ratio = Fraction(1, block.filters) + Fraction(1, math.prod(block.kernel))
+        assert block.standard * ratio == block.separable
+
+
+# The program
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--alpha", "0"], "--alpha"),
+        (["--alpha", "nan"], "--alpha"),
+        (["--alpha", "wide"], "--alpha"),
+        (["--alpha", "1e9"], "--alpha"),
+        (["--resolution", "0"], "--resolution"),
+        (["--resolution", "99999999999"], "--resolution"),
+        (["--threads", "0"], "--threads"),
+        (["--threads", "999999"], "--threads"),
+        (["--batch", "-1"], "--batch"),
+        (["--repeats", "1.5"], "--repeats"),
+        (["--repeats", "٣"], "--repeats"),
+        (["--model", "nothing"], "--model"),
+        (["--model", "vgg16", "--alpha", "0.5"], "--alpha"),
+        (["--model", "squeezenet", "--resolution", "3"], "--resolution"),
+        (["--model", "vgg16", "--blocks-only"], "--blocks-only"),
+        (["--json", "."], "--json"),
+        (["--json", "no/such/folder/file.json"], "--json"),
+        (["surplus"], "surplus"),
+    ],
+)
+def test_bad_arguments(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moves: list[str] = []
+    with pytest.raises(SystemExit) as end:
+        main(arguments, moves.append)
+    assert end.value.code == 2
+    output = capsys.readouterr()
+    assert named in output.err.splitlines()[-1]
+    assert not output.out and not moves
+
+
+def test_bad_arguments_leave_the_json_file(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text("kept")
+    for file in (old, new):
+        with pytest.raises(SystemExit):
+            main(["--json", str(file), "--model", "vgg16", "--alpha", "1"])
+    assert old.read_text() == "kept"
+    assert not new.exists()
+
+
+def test_too_large_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # 999,999,999 maps of 112 x 112 x 32: more bytes than a process can address
+    assert main(["--batch", "999999999", "--json", str(tmp_path / "b.json")]) == 1
+    assert "argument --batch: " in capsys.readouterr().err
+    assert Results.from_json((tmp_path / "b.json").read_text()).interrupted
+
+
+def test_blocks_and_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bench.json"
+    assert main([*TINY, "--batch", "2", "--json", str(file)]) == 0
+    output = capsys.readouterr()
+    assert output.err == ""  # no progress where nobody looks
+    results = Results.from_json(file.read_text())
+    assert output.out == render(results) + "\n"
+    assert len(results.blocks) == 13 and len(results.networks) == 1
+    for item in results.blocks + results.networks:
+        assert len(item.standard.seconds) == len(item.separable.seconds) == 1
+    whole = results.networks[0]
+    options = {"alpha": 0.25, "resolution": 32}
+    assert whole.standard.mult_adds == 2 * models.mobilenet_v1_standard(**options).cost().mult_adds
+    assert whole.separable.mult_adds == 2 * models.mobilenet_v1(**options).cost().mult_adds
+    assert not results.interrupted and results.threads == 1
+    assert [item.layers for item in results.packing] == [13, 13, 13]
+    standard = models.mobilenet_v1_standard(**options).cost().by_layer()
+    convolutions = sum(part.weights for name, part in standard.items() if name.endswith("/conv"))
+    assert results.packing[0].weights == convolutions
+    assert {item.what for item in results.compiling} == {
+        "compile mobilenet_v1_standard", "compile mobilenet_v1",
+    }  # fmt: skip
+
+
+def test_blocks_only(capsys: pytest.CaptureFixture[str]) -> None:
+    moves: list[str] = []
+    assert main([*TINY, "--blocks-only"], moves.append) == 0
+    output = capsys.readouterr().out
+    assert "sum of 13 blocks" in output and "whole network" not in output
+    assert "block 13, round 1 of 1" in moves
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2"])
+def test_one_network(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bench.json"
+    assert main([*TINY, "--batch", "2", "--model", name, "--json", str(file)]) == 0
+    results = Results.from_json(file.read_text())
+    assert capsys.readouterr().out == render(results) + "\n"
+    cost = models.get(name, alpha=0.25, resolution=32).cost()
+    assert results.whole is not None
+    assert results.whole.mult_adds == 2 * cost.mult_adds
+    for steps in (results.steps, results.layers):
+        assert all(len(step.seconds) == 1 for step in steps)
+        assert sum(step.mult_adds for step in steps) == 2 * cost.mult_adds
+        assert sum(step.parameters for step in steps) == cost.weights
+    kinds: dict[str, list[int]] = {}
+    for step in results.layers:
+        if step.parameters:
+            kinds.setdefault(step.kind, []).append(step.mult_adds)
+    assert {kind: sum(counts) // 2 for kind, counts in kinds.items()} == {
+        kind: part.mult_adds for kind, part in cost.by_kind().items() if part.weights
+    }
+
+
+@pytest.mark.parametrize(
+    ("extra", "moment", "blocks_left", "steps_left"),
+    [
+        ([], "block 1", 0, 0),
+        ([], "block 3", 2, 0),
+        ([], "whole networks", 13, 0),
+        (["--model", "mobilenet_v1"], "mobilenet_v1: compiling", 0, 0),
+        (["--model", "mobilenet_v1", "--repeats", "9"], "mobilenet_v1, round 1 of 9", 0, 16),
+    ],
+)
+def test_interrupt_leaves_what_was_measured(
+    extra: list[str],
+    moment: str,
+    blocks_left: int,
+    steps_left: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(text: str) -> None:
+        if text == moment:
+            raise KeyboardInterrupt
+
+    file = tmp_path / "bench.json"
+    assert main([*TINY, *extra, "--json", str(file)], interrupt) == INTERRUPTED
+    results = Results.from_json(file.read_text())
+    output = capsys.readouterr().out
+    assert output == render(results) + "\n"
+    assert output.endswith("Interrupted: this is what was measured until then.\n")
+    assert results.interrupted
+    assert sum(item.measured for item in results.blocks) == blocks_left
+    assert not any(item.measured for item in results.networks)
+    assert [len(step.seconds) for step in results.steps] == [1] * steps_left
+    assert (f"sum of {blocks_left} blocks" in output) == bool(blocks_left)
+
+
+def test_progress_line() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    with contextlib.redirect_stderr(Terminal()) as terminal:
+        line = ProgressLine()
+        line.show("block 10")
+        line.show("whole")
+        line.clear()
+    assert terminal.getvalue() == "\rblock 10\rwhole   \r     \r"
+    with contextlib.redirect_stderr(io.StringIO()) as file:
+        line = ProgressLine()
+        line.show("block 10")
+        line.clear()
+    assert file.getvalue() == ""

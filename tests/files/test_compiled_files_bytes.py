@@ -1,0 +1,175 @@
+"""Compiled models in files that are damaged, or that change after they were loaded."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compiled import assert_bits
+from compiled_files import (
+    KINDS,
+    Content,
+    array_lines,
+    attempt,
+    instruction_set_of_other_widths,
+    refused,
+    refused_layers,
+    runs,
+    saved,
+    write_text,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from small_models import GATE, MAP, two_inputs
+
+from dsconv.files.compiled import VERSION
+from dsconv.files.load import load
+from dsconv.files.save import save
+from dsconv.kernels import dispatch
+from dsconv.text.lines import to_text
+from dsconv.weights import open_weights
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="none.dsconv"):
+        load(tmp_path / "none.dsconv")
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        ("dsconv ", "version ''; this one reads"),
+        ("dsconv 2 {0} {1} {2}", f"version '2'; this one reads {VERSION}"),
+        (f"dsconv {VERSION + 1} {{0}} {{1}} {{2}}", f"version '{VERSION + 1}'; this one reads"),
+        ("dsconv  {0} {1} {2}", "version ''; this one reads"),
+        (f"dsconv {VERSION}", "the first line must have a version and three sizes"),
+        (f"dsconv {VERSION} {{0}} {{1}}", "the first line must have a version and three sizes"),
+        (f"dsconv {VERSION} {{0}} {{1}} {{2}} 0", "the first line must have a version and three"),
+        (f"dsconv {VERSION} {{0}} {{1}} -1", "a size must be digits, got '-1'"),
+        (f"dsconv {VERSION} {{0}} {{1}} {2**61}", "a size must be from 0 to"),
+        (f"dsconv {VERSION} {{0}} {{1}} {2**60}", "the file must have .* bytes, got"),
+        (f"dsconv {VERSION} {2**60} {{1}} {{2}}", "bytes of text; at most"),
+        (f"dsconv {VERSION} {{0}} {5 * 2**20} {{2}}", "bytes of text; at most"),
+        (f"dsconv {VERSION} 1 {{1}} {{2}}", "the file must have .* bytes, got"),
+        (f"dsconv {VERSION} {{0}} {{1}} {{2}}" + " " * 300, "the first line must have"),
+        ("dsconv \xff\xfe", "version '\xff\xfe'"),
+    ],
+)
+def test_first_lines(tmp_path: Path, first: str, message: str) -> None:
+    path = saved("Model", tmp_path)
+    line, _, rest = path.read_bytes().partition(b"\n")
+    path.write_bytes(first.format(*line.decode().split()[2:]).encode("latin-1") + b"\n" + rest)
+    refused(path, message)
+
+
+def test_a_beginning_alone(tmp_path: Path) -> None:
+    path = tmp_path / "model.dsconv"
+    path.write_bytes(b"dsconv ")
+    refused(path, "version ''")
+    path.write_bytes(b"dsconv 3")  # without the line's end
+    refused(path, "the first line must have")
+    path.write_bytes(b"dsconv")
+    refused(path)
+
+
+def test_other_texts(tmp_path: Path) -> None:
+    path = saved("Model", tmp_path)
+    content = Content(path)
+    graph = json.dumps(content.graph)
+    text = to_text({**content.fields, "array": array_lines(content)})
+    deep = "[" * 100_000 + "]" * 100_000
+    short = ("", "\n", "{", "\x00", "class", "class Model", "\ud800")
+    for other in (*short, deep, text[:-1], text[1:]):
+        write_text(path, other, graph, content.arrays)
+        if other == text[:-1]:  # the last line may end without a line feed
+            runs(load(path), path)
+        else:
+            refused(path, "compiled model: ")
+        write_text(path, text, other, content.arrays)
+        refused_layers(path, "")
+    for damaged in (text.encode() + b"other \xff\n", text.encode("utf-16")):
+        write_text(path, "?" * len(damaged), graph, content.arrays)
+        path.write_bytes(path.read_bytes().replace(b"?" * len(damaged), damaged))
+        refused(path, "compiled model: ")
+
+
+def test_names_of_all_kinds(tmp_path: Path) -> None:
+    """What a line cannot have comes back all the same."""
+    content = Content(saved("Classifier", tmp_path))
+    names = ["", " ", "a\nstep b", "\\n\\b\n\\", "\u2028\x85\r\ud800é"]
+    content.fields["label"] = names
+    content.fields["family"] = names[2:3]
+    path = tmp_path / "model.dsconv"
+    content.write(path)
+    model = load(path)
+    assert model.labels == tuple(names) and model.family == names[2]
+    save(model, tmp_path / "again.dsconv")
+    assert Content(tmp_path / "again.dsconv").fields["label"] == names
+
+
+def test_every_truncation(tmp_path: Path) -> None:
+    path = saved("Model", tmp_path)
+    data = path.read_bytes()
+    for length in (*range(0, len(data), 97), *range(len(data) - 9, len(data))):
+        path.write_bytes(data[:length])
+        refused(path)
+    path.write_bytes(data + b"\x00")
+    refused(path, f"the file must have {len(data)} bytes, got {len(data) + 1}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_bytes(tmp_path: Path, kind: str) -> None:
+    path = saved(kind, tmp_path)
+    data = path.read_bytes()
+    text = data.index(b"step ") + 1000
+
+    @given(st.lists(st.tuples(st.integers(0, text), st.integers(0, 255)), min_size=1, max_size=3))
+    def check(changes: list[tuple[int, int]]) -> None:
+        damaged = bytearray(data)
+        for place, byte in changes:
+            damaged[place] = byte
+        path.write_bytes(damaged)
+        runs(attempt(path), path)
+
+    check()
+
+
+def test_it_is_no_file_of_weights(tmp_path: Path) -> None:
+    path = saved("Model", tmp_path)
+    with pytest.raises(
+        ValueError, match="a compiled model, not only weights: dsconv.load opens it"
+    ):
+        open_weights(path)
+
+
+# Changes after the file was loaded: its pages are the model's weights
+
+
+@pytest.mark.parametrize("change", [-(10**9), -1, 1])
+def test_another_length_after_it_was_loaded(tmp_path: Path, change: int) -> None:
+    """An error, where a look at the lost pages would end the process."""
+    path = saved("Classifier", tmp_path)
+    x = np.ones((6, 6, 3), np.float32)
+    early, late = load(path), load(path)
+    late.features(x)
+    with open(path, "r+b") as file:
+        file.truncate(max(path.stat().st_size + change, 0))
+    message = "model.dsconv: the file was changed after it was loaded"
+    for model in (early, late):
+        for use in (model, model.features, model.profile):
+            with pytest.raises(ValueError, match=message):
+                use(x)
+        with pytest.raises(ValueError, match=message):
+            pickle.dumps(model)
+
+
+def test_weights_that_are_packed_anew_need_the_file_no_more(tmp_path: Path) -> None:
+    path = saved("Model", tmp_path)
+    with dispatch.use(instruction_set_of_other_widths()):
+        model, expected = load(path), two_inputs().compile()((MAP, GATE))
+        path.write_bytes(b"")
+        assert_bits(model((MAP, GATE)), expected)
+        assert_bits(pickle.loads(pickle.dumps(model))((MAP, GATE)), expected)

@@ -1,0 +1,215 @@
+"""Compiled models in files that lie: a ValueError names the file, or what is loaded runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compiled_files import (
+    JUNK,
+    KINDS,
+    Content,
+    array_lines,
+    attempt,
+    refused,
+    runs,
+    saved,
+)
+
+from dsconv.files.load import load
+
+ONCE = ("class", "name", "lanes", "block", "unshared", "mult_adds")
+MAP, GATE = "6,5,4 map", "4 gate"
+
+# What the file says of the model
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_word_of_the_lines(tmp_path: Path, kind: str) -> None:
+    """But for the steps, which have a file of tests of their own."""
+    path = saved(kind, tmp_path)
+    content = Content(path)
+    runs(load(path), path)
+    good = {**content.fields, "array": array_lines(content)}
+    junk = [*map(str, JUNK), *"0x10 1_0 +1 1.0 \u0663 1, , \\ \x00".split(" "), " 1", "\n"]
+    for key, lines in good.items():
+        if key == "step":
+            continue
+        for i, line in enumerate(lines):
+            words = line.split(" ")
+            for j in range(len(words)):
+                for word in junk:
+                    changed = " ".join([*words[:j], word, *words[j + 1 :]])
+                    content.fields = {**good, key: [*lines[:i], changed, *lines[i + 1 :]]}
+                    content.write(path)
+                    runs(attempt(path), path)
+            content.fields = {**good, key: [*lines[:i], "", *lines[i + 1 :]]}
+            content.write(path)
+            runs(attempt(path), path)
+
+
+def test_lines_that_are_gone(tmp_path: Path) -> None:
+    path = saved("Classifier", tmp_path)
+    content = Content(path)
+    good = content.fields
+    for key in (*good, "array"):
+        content.fields = {**good, key: []}
+        content.write(path)
+        if key in (*ONCE, "family"):
+            refused(path, f"there must be one line '{key}', got 0")
+        elif key == "label":
+            assert load(path).labels is None
+        elif key == "preprocessing":
+            assert load(path).preprocessing is None
+        else:
+            refused(
+                path,
+                {"step": "there must be from 1", "classes": "there must be no labels"}.get(
+                    key, key
+                ),
+            )
+
+
+def test_lines_that_are_there_twice(tmp_path: Path) -> None:
+    path = saved("Classifier", tmp_path)
+    content = Content(path)
+    good = {**content.fields, "tile": ["4 none"], "array": array_lines(content)}
+    for key, lines in good.items():
+        content.fields = {**good, key: lines * 2}
+        content.write(path)
+        if key in (*ONCE, "family", "preprocessing", "classes"):
+            refused(path, f"there must be one line '{key}', got 2")
+        elif key == "label":
+            refused(path, "there must be 5 labels, got 10")
+        elif key in ("step", "tile"):
+            runs(load(path), path)
+        else:
+            refused(path, f"{key}s? must have names of")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("class", "Program", "class 'Program'; allowed are Model, Classifier, OnnxModel"),
+        ("class", "builtins.eval", "class 'builtins.eval'"),
+        ("lanes", "0", "lanes must be from 1 to 1024, got 0"),
+        ("lanes", "True", "lanes must be digits, got 'True'"),
+        ("block", "1025", "block must be from 1 to 1024, got 1025"),
+        ("block", "8.0", "block must be digits, got '8.0'"),
+        ("block", "9" * 5000, "block must be digits, got '9{40}'$"),
+        ("o" * 10**6, "1", r"a model has no lines \['o{900,1000}$"),
+        ("other", "1", r"a model has no lines \['other'\]"),
+        ("label", "a", r"a model has no lines \['label'\]"),
+        ("class", "Classifier", "there must be one line 'family', got 0"),
+        ("class", "OnnxModel", "there must be at least one line 'onnx_input'"),
+        ("unshared", "-1", "unshared must be digits, got '-1'"),
+        ("unshared", "1.0", "unshared must be digits"),
+        ("mult_adds", str(2**63), f"mult_adds must be from 0 to {2**63 - 1}"),
+        ("mult_adds", "None", "mult_adds must be digits"),
+        ("input", [], "there must be at least one line 'input'"),
+        ("input", [MAP], "floats 0 to 120 of slot 3 are not all"),
+        ("input", [MAP, "4.0 gate"], "input must be digits, got '4.0'"),
+        ("input", [MAP, "4,0 gate"], "input must be from 1 to"),
+        ("input", [MAP, "-2,-2 gate"], "input must be digits, got '-2'"),
+        ("input", [MAP, "4, gate"], "input must be digits, got ''"),
+        ("input", [MAP, MAP, GATE], "input must have names of its own and up to 31 axes"),
+        (
+            "input",
+            [MAP, "4" + ",1" * 31 + " gate"],
+            "input must have names of its own and up to 31",
+        ),
+        ("input", [MAP, "3 gate"], "floats 0 to 4 of slot 2 are not all there"),
+        ("input", [MAP, f"{2**31},{2**31} gate"], "arrays must have from 1 to"),
+        ("input", [MAP, ",".join(["9" * 18] * 9) + " gate"], "arrays must have from 1 to"),
+        ("output", [], "there must be at least one line 'output'"),
+        ("output", ["6,5,4 mul", "2 y"], "floats 0 to 3 of slot 4 are not all there"),
+        ("output", ["6,5,3 mul", "3 y"], "floats 0 to 120 of slot 3 are not all there"),
+        ("tile", ["3 conv"], "tile must be 2 or 4, got 3"),
+        ("tile", ["5 conv"], "tile must be from 2 to 4, got 5"),
+        ("step", [], "there must be from 1 to 65536 steps, got 0"),
+        ("step", ["zero 1:0 2:0 -"] * 65537, "there must be from 1 to 65536 steps, got 65537"),
+    ],
+)
+def test_lines(tmp_path: Path, key: str, value: Any, message: str) -> None:
+    path = saved("Model", tmp_path)
+    content = Content(path)
+    content.fields[key] = value if isinstance(value, list) else [value]
+    content.write(path)
+    refused(path, message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value", "message"),
+    [
+        ("Classifier", "classes", ["4"], "there must be 4 labels, got 5"),
+        ("Classifier", "classes", ["5.0"], "classes must be digits"),
+        ("Classifier", "classes", ["0"], "classes must be from 1 to"),
+        ("Classifier", "classes", [], "there must be no labels, got 5"),
+        ("Classifier", "label", ["a"], "there must be 5 labels, got 1"),
+        ("Classifier", "labels", ["a"], r"a classifier has no lines \['labels'\]"),
+        (
+            "Classifier",
+            "preprocessing",
+            ["abc"],
+            "must be family, crop and interpolation, got 'abc'",
+        ),
+        ("Classifier", "preprocessing", [""], "must be family, crop and interpolation, got ''"),
+        ("Classifier", "preprocessing", ["tensorflow 0.5"], "must be family, crop and inter"),
+        ("Classifier", "preprocessing", ["tensorflow 0.5 nearest 1"], "must be family, crop and"),
+        ("Classifier", "preprocessing", ["tensorflow 2 nearest"], "crop must be above 0 and"),
+        ("Classifier", "preprocessing", ["tensorflow nan nearest"], "crop must be above 0 and"),
+        ("Classifier", "preprocessing", ["tensorflow x nearest"], "could not convert"),
+        ("Classifier", "preprocessing", ["tensorflow None x"], "unknown preprocessing"),
+        ("OnnxModel", "onnx_input", ["x 3,6,6"], "onnx_input must be digits, got 'x'"),
+        ("OnnxModel", "onnx_output", ["4 y"], "do not fit those of the graph"),
+        ("OnnxModel", "onnx_output", ["-1,-5 y"], "onnx_output must be digits"),
+        ("OnnxModel", "onnx_output", ["5 y", "5 z"], "do not fit those of the graph"),
+        ("OnnxModel", "onnx_input", [], "there must be at least one line 'onnx_input'"),
+        ("OnnxModel", "family", ["a"], r"has no lines \['family'\]"),
+    ],
+)
+def test_details(tmp_path: Path, kind: str, key: str, value: list[str], message: str) -> None:
+    path = saved(kind, tmp_path)
+    content = Content(path)
+    content.fields[key] = value
+    content.write(path)
+    refused(path, message)
+
+
+def test_a_classifier_must_be_one(tmp_path: Path) -> None:
+    """Two inputs, or other classes than outputs: the calls of a classifier rely on both."""
+    path = saved("Classifier", tmp_path)
+    classifier = Content(path)
+    classifier.fields |= {"classes": ["3"], "label": []}
+    classifier.write(path)
+    refused(path, "classes must be 5, as many as outputs, got 3")
+    other = Content(saved("Model", tmp_path))
+    other.fields |= {"class": ["Classifier"], "family": ["a"]}
+    other.write(path)
+    refused(path, "a classifier takes one square RGB picture")
+
+
+# The arrays' lines
+
+
+@pytest.mark.parametrize(
+    "change", ["more", "less", "gone", "twice", "all in one", "renamed", "huge"]
+)
+def test_lines_of_arrays_must_cover_the_file(tmp_path: Path, change: str) -> None:
+    path = saved("Model", tmp_path)
+    content = Content(path)
+    good = array_lines(content)
+    length, _, name = good[-1].partition(" ")
+    last = {
+        "more": [f"{int(length) + 1} {name}"],
+        "less": [f"{int(length) - 1} {name}"],
+        "gone": [],
+        "twice": [good[-1]] * 2,
+        "all in one": [f"{sum(map(len, content.arrays.values()))} {name}"],
+        "renamed": [f"{length} {good[0].partition(' ')[2]}"],
+        "huge": [f"{2**63 - 1} {name}"],
+    }[change]
+    content.fields["array"] = good[:-1] + last
+    content.write(path)
+    refused(path, "the arrays must have names of their own and cover the file")

@@ -1,0 +1,160 @@
+"""From a file to a classifier: logits of the trained networks, and files that are no network."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checkpoint_files import npz
+from saved_networks import NETWORKS, Saved
+
+import dsconv
+from dsconv import images
+from dsconv.files.load import load
+from dsconv.vision.classifier import Classifier
+
+CLASSES = 6
+
+# Trained weights
+
+
+def weight_file(shared: Path, network: str) -> Path:
+    files = {"v1": "mobilenet_v1_1.0_224_google_slim.npz", "v2": "mobilenet_v2-b0353104.pth"}
+    return shared / "weights" / files[network]
+
+
+@pytest.mark.parametrize("network", ["v1", "v2"])
+def test_golden_logits(isa: Any, shared: Path, network: str) -> None:
+    """Within 1e-3 of an independent implementation; the same on one and two threads."""
+    golden = np.load(shared / "golden" / "golden_logits.npz")
+    family = {"v1": "tensorflow", "v2": "torchvision"}[network]
+    x = images.normalise(golden["images"], family)
+    model = load(weight_file(shared, network), threads=1)
+    logits = model(x)
+    expected = golden[f"mobilenet_{network}_logits"]
+    assert logits.dtype == np.float32 and logits.shape == expected.shape
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-3)
+    again = load(weight_file(shared, network), threads=2)(x)
+    np.testing.assert_array_equal(again.view(np.uint32), logits.view(np.uint32))
+
+
+@pytest.mark.parametrize(("network", "name"), [("v1", "mobilenet_v1"), ("v2", "mobilenet_v2")])
+def test_trained_networks(shared: Path, network: str, name: str) -> None:
+    model = load(weight_file(shared, network), threads=3)
+    assert isinstance(model, Classifier)
+    assert (model.name, model.threads, model.layout) == (name, 3, "NHWC")
+    assert model.inputs == {"input": (224, 224, 3)}
+    assert model.outputs == {"logits": (1001 if network == "v1" else 1000,)}
+
+
+@pytest.mark.parametrize("network", ["v1", "v2"])
+def test_pictures(shared: Path, network: str) -> None:
+    pytest.importorskip("PIL")
+    model = load(weight_file(shared, network))
+    files = [shared / "images" / f for f in ("coffee.png", "burger.jpg", "chelsea.png")]
+    coffee, burger, chelsea = model.classify(files)
+    assert coffee[0].name == "espresso"
+    assert burger[0].name == "cheeseburger"
+    assert chelsea[0].name.endswith("cat") or chelsea[0].name.startswith("tabby")
+    offset = 1 if network == "v1" else 0  # class 0 of TF-slim is the background
+    assert (coffee[0].number, burger[0].number) == (967 + offset, 933 + offset)
+    for predictions in (coffee, burger, chelsea):
+        assert len(predictions) == 5
+        probabilities = [p.probability for p in predictions]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert 0.2 < sum(probabilities) <= 1 + 1e-6
+    (alone,) = {model.classify(files[0], top=1)[0]}
+    assert (alone.name, alone.number) == (coffee[0].name, coffee[0].number)
+
+
+# Files of other widths, resolutions and numbers of classes
+
+
+@pytest.mark.parametrize(
+    ("name", "alpha", "resolution"),
+    [
+        ("mobilenet_v1", 0.25, 32),
+        ("mobilenet_v1", 0.5, 65),
+        ("mobilenet_v1", 1 / 3, 32),
+        ("mobilenet_v2", 0.35, 32),
+        ("mobilenet_v2", 0.5, 65),
+        ("mobilenet_v2", 1.4, 32),
+    ],
+)
+def test_width_and_classes_are_those_of_the_file(
+    tmp_path: Path, name: str, alpha: float, resolution: int
+) -> None:
+    saved = Saved(name, alpha, resolution)
+    model = saved.load(tmp_path)
+    assert model.inputs == {"input": (resolution, resolution, 3)}
+    assert model.outputs == {"logits": (CLASSES,)}
+    random = np.random.default_rng(1)
+    x = random.normal(size=(2, resolution, resolution, 3)).astype(np.float32)
+    expected = saved.graph.compile(saved.weights)(x)
+    assert np.ptp(expected) > 0
+    np.testing.assert_array_equal(model(x).view(np.uint32), expected.view(np.uint32))
+
+
+def test_load_is_public() -> None:
+    assert dsconv.load is load
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_classes_without_names(tmp_path: Path, name: str) -> None:
+    """Networks of 1000 or 1001 classes have ImageNet's names; others are numbered."""
+    pytest.importorskip("PIL")
+    model = Saved(name).load(tmp_path)
+    picture = np.random.default_rng(2).integers(0, 256, (50, 60, 3), np.uint8)
+    x = model.preprocess(picture)
+    assert x.shape == (32, 32, 3) and x.dtype == np.float32
+    family = "tensorflow" if name == "mobilenet_v1" else "torchvision"
+    np.testing.assert_array_equal(x, images.preprocess(picture, 32, family))
+    predictions = model.classify(picture, top=99)
+    assert sorted(p.number for p in predictions) == list(range(CLASSES))
+    assert all(p.name == f"class {p.number}" for p in predictions)
+    logits = model(x).astype(np.float64)
+    assert [p.number for p in predictions] == np.argsort(-logits, kind="stable").tolist()
+    probabilities = np.exp(logits - logits.max())
+    probabilities /= probabilities.sum()
+    for p in predictions:  # softmax of six float32 logits: well below a hundred roundings
+        assert abs(p.probability - probabilities[p.number]) < 100 * 2.0**-24
+    assert model.classify([]) == []
+    assert model.classify([picture, picture], top=2) == [predictions[:2]] * 2
+
+
+def test_a_picture_that_is_none(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    model = Saved("mobilenet_v1").load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere.png"):
+        model.classify(tmp_path / "nowhere.png")
+    with pytest.raises(TypeError, match="must be uint8"):
+        model.classify(np.zeros((40, 40, 3), np.float32))
+    with pytest.raises(ValueError, match="must have shape"):
+        model.classify(np.zeros((40, 40), np.uint8))
+
+
+@pytest.mark.parametrize("top", [0, -1, 1.5])
+def test_bad_top(tmp_path: Path, top: Any) -> None:
+    pytest.importorskip("PIL")
+    with pytest.raises((TypeError, ValueError), match="top must be"):
+        Saved("mobilenet_v1").load(tmp_path).classify(np.zeros((40, 40, 3), np.uint8), top)
+
+
+def test_a_classifier_in_a_pickle(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    model = Saved("mobilenet_v2").load(tmp_path, threads=2)
+    copy = pickle.loads(pickle.dumps(model))
+    assert isinstance(copy, Classifier) and copy.threads == 2
+    picture = np.random.default_rng(2).integers(0, 256, (40, 40, 3), np.uint8)
+    assert copy.classify(picture) == model.classify(picture)
+
+
+@pytest.mark.parametrize(("option", "value"), [("threads", 0), ("resolution", 0)])
+def test_bad_options(tmp_path: Path, option: str, value: int) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(npz(Saved("mobilenet_v1").arrays))
+    with pytest.raises(ValueError, match=f"{option} must be at least 1, got 0"):
+        load(path, **{option: value})

@@ -1,0 +1,295 @@
+"""dsconv.save: what was loaded or compiled comes back bit by bit, unfolded and under its names."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checkpoint_files import npz, pth
+from compiled import random_inputs
+from saved_networks import NETWORKS, Saved
+
+from dsconv import images, models, weights
+from dsconv.files.load import load
+from dsconv.files.save import save
+from dsconv.graph import Graph
+from dsconv.weights.own import own_graph, write_own
+from dsconv.weights.safetensors import write_safetensors
+
+SUFFIXES = ["safetensors", "npz"]
+
+
+def small_graph() -> Graph:
+    return models.mobilenet_v2(0.35, 32, 5)
+
+
+def assert_bits(a: np.ndarray, b: np.ndarray) -> None:
+    assert a.dtype == b.dtype == np.float32 and a.shape == b.shape
+    np.testing.assert_array_equal(a.view(np.uint32), b.view(np.uint32))
+
+
+def assert_same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:
+    assert list(a) == list(b)
+    for name, array in a.items():
+        np.testing.assert_array_equal(b[name], array, strict=True)
+
+
+# Models out of weight files
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_loaded_network_through_all_formats(tmp_path: Path, name: str) -> None:
+    """Its own format -> safetensors -> npz -> safetensors: names, arrays, logits, family."""
+    saved = Saved(name)
+    model = saved.load(tmp_path)
+    x = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    expected = model(x)
+    for step, suffix in enumerate(("safetensors", "npz", "safetensors")):
+        path = tmp_path / f"{step}.{suffix}"
+        save(model, path)
+        assert_same(saved.arrays, weights.read(path))
+        model = load(path, resolution=32)
+        assert_bits(model(x), expected)
+
+
+@pytest.mark.parametrize("write", [npz, pth])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_formats_do_not_matter_for_a_family(tmp_path: Path, write: Any, suffix: str) -> None:
+    """TF-slim's names in a .pth, torchvision's in an .npz."""
+    for name in NETWORKS:
+        saved = Saved(name)
+        saved.write = write
+        model = saved.load(tmp_path)
+        save(model, tmp_path / f"a.{suffix}")
+        again = load(tmp_path / f"a.{suffix}", resolution=32)
+        assert (again.name, again.family) == (model.name, model.family)
+        x = np.zeros((1, 32, 32, 3), np.float32)
+        assert_bits(again(x), model(x))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_name_that_tells_the_family_must_stay(tmp_path: Path, suffix: str) -> None:
+    """Nothing but the name tells which crop belongs to torchvision's second weights."""
+    saved = Saved("mobilenet_v2")
+    path = tmp_path / "mobilenet_v2-7ebf99e0.pth"
+    path.write_bytes(saved.write(saved.arrays))
+    model = load(path, resolution=32)
+    with pytest.raises(ValueError, match="other.* would be taken for another network"):
+        save(model, tmp_path / f"other.{suffix}")
+    assert list(tmp_path.iterdir()) == [path]
+    save(model, path.with_suffix(f".{suffix}"))
+    again = load(path.with_suffix(f".{suffix}"), resolution=32)
+    assert again.preprocessing == model.preprocessing
+
+
+def test_metadata_of_a_safetensors_file_stay(tmp_path: Path) -> None:
+    saved = Saved("mobilenet_v2")
+    write_safetensors(tmp_path / "a.safetensors", saved.arrays, {"format": "pt"})
+    save(load(tmp_path / "a.safetensors", resolution=32), tmp_path / "b.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def test_a_model_can_be_saved_over_its_own_file(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "a.safetensors", Saved("mobilenet_v1").arrays)
+    before = (tmp_path / "a.safetensors").read_bytes()
+    model = load(tmp_path / "a.safetensors", resolution=32)
+    save(model, tmp_path / "a.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == before
+
+
+def test_a_file_that_is_gone_or_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "weights of a network"
+    for change, message in ((path.unlink, "is gone"), (lambda: path.write_bytes(b"x"), "unknown")):
+        model = Saved("mobilenet_v1").load(tmp_path)
+        change()
+        with pytest.raises(ValueError, match=f"weights of a network: .*{message}"):
+            save(model, tmp_path / "a.npz")
+    model = Saved("mobilenet_v1").load(tmp_path)
+    path.write_bytes(npz({"other": np.ones(3)}))
+    with pytest.raises(ValueError, match="weights of a network: .*has changed since"):
+        save(model, tmp_path / "a.npz")
+    assert not (tmp_path / "a.npz").exists()
+
+
+def test_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_safetensors(tmp_path / "a.safetensors", Saved("mobilenet_v1").arrays)
+    monkeypatch.chdir(tmp_path)
+    model = load("a.safetensors", resolution=32)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir("other")
+    save(model, "b.npz")
+    assert (tmp_path / "other" / "b.npz").exists()
+
+
+# Models out of graphs
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("seeded", [False, True])
+def test_a_compiled_graph_comes_back(tmp_path: Path, suffix: str, seeded: bool) -> None:
+    graph = small_graph()
+    given = None if seeded else graph.init_weights(3)
+    model = graph.compile(given)
+    path = tmp_path / f"a.{suffix}"
+    save(model, path)
+    with weights.open_weights(path) as file:
+        found = own_graph(file)
+        assert found is not None and found.to_json() == graph.to_json()
+        read = {name: file.read(name) for name in graph.parameters()}
+    assert_same(graph.init_weights(0) if given is None else given, read)
+    x = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    assert_bits(found.compile(read)(x), model(x))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_saved_graph_is_loaded_and_saved_again(tmp_path: Path, suffix: str) -> None:
+    """Also from one format to the other: the graph moves between metadata and array."""
+    graph = Graph("two outputs")
+    x = graph.conv2d(graph.input((6, 5, 4)), 3, name="conv")
+    graph.output(graph.relu(x), graph.global_average_pool(x))
+    model = graph.compile()
+    save(model, tmp_path / f"a.{suffix}")
+    again = load(tmp_path / f"a.{suffix}")
+    inputs = random_inputs(graph, 2)
+    for ours, theirs in zip(again(*inputs), model(*inputs), strict=True):
+        assert_bits(ours, theirs)
+    for other in SUFFIXES:
+        save(again, tmp_path / f"b.{other}")
+        save(model, tmp_path / f"c.{other}")
+        assert (tmp_path / f"b.{other}").read_bytes() == (tmp_path / f"c.{other}").read_bytes()
+
+
+def test_weights_are_not_copied() -> None:
+    graph = small_graph()
+    given = graph.init_weights(3)
+    model = graph.compile(given)
+    assert model.source is not None and model.source.weights is given
+
+
+def test_a_graph_changed_since(tmp_path: Path) -> None:
+    graph = small_graph()
+    model = graph.compile(graph.init_weights(3))
+    graph.conv2d("input", 8, name="more")
+    with pytest.raises(ValueError, match="changed since: .*more/weight"):
+        save(model, tmp_path / "a.npz")
+
+
+def test_a_model_out_of_a_pickle_has_no_unfolded_weights(tmp_path: Path) -> None:
+    for model in (small_graph().compile(), Saved("mobilenet_v1").load(tmp_path)):
+        again = pickle.loads(pickle.dumps(model))
+        with pytest.raises(ValueError, match="no unfolded weights.*pickle"):
+            save(again, tmp_path / "a.npz")
+
+
+class TestGraphInAFile:
+    @pytest.mark.parametrize(
+        ("array", "message"),
+        [
+            (np.zeros((2, 2), np.uint8), "one-dimensional array of uint8"),
+            (np.zeros(2, np.float32), "one-dimensional array of uint8"),
+            (np.frombuffer(b"\xff\xfe", np.uint8), "decode"),
+            (np.frombuffer(b"{}", np.uint8), "field 'format'"),
+            (np.frombuffer(b"[" * 99_999, np.uint8), "not JSON"),
+            (np.zeros(5 * 2**20, np.uint8), "more than"),
+        ],
+    )
+    def test_bad_array(self, tmp_path: Path, array: np.ndarray, message: str) -> None:
+        (tmp_path / "w").write_bytes(npz({"dsconv.graph": array}))
+        with weights.open_weights(tmp_path / "w") as file:
+            with pytest.raises(ValueError, match=f"w: dsconv.graph: .*{message}"):
+                own_graph(file)
+
+    def test_bad_text(self, tmp_path: Path) -> None:
+        write_safetensors(tmp_path / "w", {}, {"dsconv.graph": "no graph"})
+        with weights.open_weights(tmp_path / "w") as file:
+            with pytest.raises(ValueError, match="w: dsconv.graph: .*not JSON"):
+                own_graph(file)
+
+    def test_a_file_without(self, tmp_path: Path) -> None:
+        for write, name in ((npz, "a"), (pth, "b")):
+            (tmp_path / name).write_bytes(write({"w": np.ones(2)}))
+            with weights.open_weights(tmp_path / name) as file:
+                assert own_graph(file) is None
+
+    def test_weights_that_do_not_fit_the_graph(self, tmp_path: Path) -> None:
+        graph = small_graph()
+        given = graph.init_weights()
+        given["logits/bias"] = np.zeros(7, np.float32)
+        write_own(tmp_path / "a.npz", graph, given)
+        with pytest.raises(ValueError, match="a.npz: .*logits/bias"):
+            load(tmp_path / "a.npz")
+
+
+# Arrays, ONNX and wrong arguments
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_dict_of_arrays_as_it_is(tmp_path: Path, suffix: str) -> None:
+    arrays = {"b/kernel:0": np.ones((2, 3)), "a": np.arange(3), "c.d": np.zeros((0, 2), bool)}
+    save(arrays, tmp_path / f"a.{suffix}")
+    assert_same(arrays, weights.read(tmp_path / f"a.{suffix}"))
+
+
+def test_onnx(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    saved = Saved("mobilenet_v2")
+    loaded = saved.load(tmp_path)
+    save(saved.graph.compile(saved.weights), tmp_path / "compiled.onnx")
+    save(loaded, tmp_path / "loaded.onnx")
+    save(saved.graph, tmp_path / "seeded.onnx")
+    save(saved.graph.compile(), tmp_path / "seed 0.onnx")
+    save(saved.graph.compile(saved.weights), tmp_path / "own.npz")
+    save(load(tmp_path / "own.npz"), tmp_path / "own.onnx")
+    content = {path.stem: path.read_bytes() for path in tmp_path.glob("*.onnx")}
+    assert content["own"] == content["compiled"] != content["seeded"] == content["seed 0"]
+    initializers = [
+        {i.name: i.raw_data for i in onnx.load_from_string(content[name]).graph.initializer}
+        for name in ("loaded", "compiled")
+    ]
+    assert initializers[0] == initializers[1]
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a", "a.npz.gz", "a.h5", "a.NPZ"])
+def test_other_suffixes(tmp_path: Path, name: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"must end in \.safetensors, \.npz, \.onnx, \.dsconv, got"
+    ):
+        save({"a": np.ones(1)}, tmp_path / name)
+
+
+def test_wrong_arguments(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="a model, a graph or a mapping of arrays, got list"):
+        save([1], tmp_path / "a.npz")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="an ONNX file needs a graph"):
+        save({"a": np.ones(1)}, tmp_path / "a.onnx")
+    with pytest.raises(ValueError, match="without weights can be saved as .onnx only"):
+        save(small_graph(), tmp_path / "a.npz")
+    with pytest.raises(TypeError):
+        save({"a": np.ones(1)}, 3)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+# Trained weights
+
+
+@pytest.mark.parametrize(
+    ("network", "name", "suffixes"),
+    [
+        ("v1", "mobilenet_v1_1.0_224_google_slim.npz", ["safetensors"]),
+        ("v2", "mobilenet_v2-b0353104.pth", ["safetensors", "npz"]),
+    ],
+)
+def test_golden_logits(
+    shared: Path, tmp_path: Path, network: str, name: str, suffixes: list[str]
+) -> None:
+    golden = np.load(shared / "golden" / "golden_logits.npz")
+    model = load(shared / "weights" / name)
+    x = images.normalise(golden["images"], {"v1": "tensorflow", "v2": "torchvision"}[network])
+    logits = model(x)
+    np.testing.assert_allclose(logits, golden[f"mobilenet_{network}_logits"], rtol=0, atol=1e-3)
+    for suffix in suffixes:
+        save(model, tmp_path / f"a.{suffix}")
+        assert_bits(load(tmp_path / f"a.{suffix}")(x), logits)

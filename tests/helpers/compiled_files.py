@@ -1,0 +1,290 @@
+"""What tests of .dsconv files share: good files, and how to change and try them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_models import two_inputs
+
+from dsconv.compiler.model import Model
+from dsconv.files.compiled import VERSION
+from dsconv.files.load import load
+from dsconv.files.save import save
+from dsconv.graph import Graph
+from dsconv.images.preprocessing import Preprocessing
+from dsconv.kernels import dispatch
+from dsconv.layers import Add
+from dsconv.onnx.reading.model import OnnxModel
+from dsconv.text.lines import from_text, to_text
+from dsconv.vision.classifier import Classifier
+
+MEGABYTE = 2**20
+KINDS = ("Model", "Classifier", "OnnxModel")
+
+# Values in the place of others
+
+JUNK = [
+    None, True, False, 0, 1, -1, 2, 7, 2**31 - 1, 2**31, 2**40 + 1, 10**18, 10**30, 0.5, 1e308, "",
+    "x", "inf", "-inf", "same", "fused", "Model", "OnnxModel", "tensorflow", [], [1], [0, 1], [3, 3],
+    [[1, 2], [0, 0]], ["a", "b", "c"], [[[[]]]], {}, {"x": [3]}, {"x": 3}, {"kind": "fused"},
+    {"kind": "clip", "attributes": {"low": 0, "high": 1}},
+]  # fmt: skip
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """All containers of a JSON value, each with all its keys."""
+    items = enumerate(value) if isinstance(value, list) else value.items()
+    for key, item in list(items):
+        yield value, key
+        if isinstance(item, (list, dict)):
+            yield from places(item)
+
+
+def repeat(container: Any, key: Any) -> None:
+    """A value twice: at the end of its list, or under another key."""
+    if isinstance(container, list):
+        container.append(container[key])
+    else:
+        container[f"{key}_"] = container[key]
+
+
+# Good files
+
+
+def picture_network() -> Graph:
+    """Every kind of array and a chain of three stages."""
+    graph = Graph("pictures")
+    x = graph.l2_normalize(graph.batch_norm(graph.input((6, 6, 3), name="picture")))
+    y = graph.conv2d(graph.relu6(graph.depthwise_conv2d(graph.conv2d(x, 9, bias=False))), 3)
+    y = graph.conv2d(graph.add(Add(), x, y), 4, 3, stride=2, groups=1, padding=1)
+    y = graph.local_response_norm(graph.depthwise_conv2d(y, 3, multiplier=2))
+    graph.output(graph.softmax(graph.dense(graph.global_average_pool(y), 5, name="logits")))
+    return graph
+
+
+def saved(kind: str, folder: Path) -> Path:
+    path = folder / "model.dsconv"
+    model = two_inputs().compile()
+    if kind != "Model":
+        model = picture_network().compile()
+    if kind == "Classifier":
+        about = Preprocessing("tensorflow"), 5, list("abcde")
+        model = Classifier(model.name, model._lowered, None, "a family", *about)
+    if kind == "OnnxModel":
+        shapes: tuple[Any, Any] = ({"x": (3, 6, 6)}, {"y": (5, 1)})
+        model = OnnxModel(model.name, model._lowered, None, *shapes)
+    save(model, path)
+    return path
+
+
+def through_a_file(model: Model, folder: Path) -> Any:
+    """The model as it comes back, of the same kind and with the same file when it is saved again."""
+    save(model, folder / "model.dsconv")
+    again = load(folder / "model.dsconv", model.threads)
+    assert type(again) is type(model) and repr(again) == repr(model)
+    assert (again.name, again.threads) == (model.name, model.threads)
+    assert list(again.inputs.items()) == list(model.inputs.items())
+    assert list(again.outputs.items()) == list(model.outputs.items())
+    assert again.arena_bytes == model.arena_bytes
+    for same in (copy.deepcopy(again), pickle.loads(pickle.dumps(again))):
+        assert repr(same) == repr(model) and same._details() == model._details()
+    save(again, folder / "again.dsconv")
+    assert (folder / "again.dsconv").read_bytes() == (folder / "model.dsconv").read_bytes()
+    return again
+
+
+class Content:
+    """What is in such a file, to be changed and written again."""
+
+    def __init__(self, path: Path) -> None:
+        data = path.read_bytes()
+        first, _, rest = data.partition(b"\n")
+        text, graph, floats = map(int, first.split()[2:])
+        self.fields = from_text(rest[:text].decode("utf-8", "surrogatepass"))
+        self.graph = json.loads(rest[text : text + graph])
+        block = np.frombuffer(data, np.float32, floats, len(data) - 4 * floats).copy()
+        lines = [line.partition(" ") for line in self.fields.pop("array", [])]
+        ends = np.cumsum([int(length) for length, _, _ in lines]).tolist()
+        parts = np.split(block, ends)
+        self.arrays = {name: part for (_, _, name), part in zip(lines, parts, strict=False)}
+
+    def write(self, path: Path) -> None:
+        write(path, self.fields, json.dumps(self.graph), self.arrays)
+
+
+def array_lines(content: Content) -> list[str]:
+    return [f"{len(array)} {name}" for name, array in content.arrays.items()]
+
+
+def write(
+    path: Path, fields: Mapping[str, Sequence[str]], graph: str, arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Without the care that `write_compiled` takes. The lines of the arrays are added."""
+    lines = [f"{len(array)} {name}" for name, array in arrays.items()]
+    write_text(path, to_text({"array": lines, **fields}), graph, arrays)
+
+
+def write_text(path: Path, text: str, graph: str, arrays: Mapping[str, np.ndarray]) -> None:
+    parts = [part.encode("utf-8", "surrogatepass") for part in (text, graph)]
+    data = b"".join(array.tobytes() for array in arrays.values())
+    sizes = f"{VERSION} {len(parts[0])} {len(parts[1])} {len(data) // 4}"
+    head = b"dsconv " + sizes.encode() + b"\n" + b"".join(parts)
+    path.write_bytes(head + bytes(-len(head) % 64) + data)
+
+
+def description(**changes: Any) -> dict[str, list[str]]:
+    """Of a model that ignores x0 and returns a zero."""
+    fields = {
+        "class": ["Model"], "name": ["chain"], "lanes": ["1"], "block": ["1"], "unshared": ["0"],
+        "mult_adds": ["0"], "input": ["1 x0"], "output": ["1 y"], "step": ["zero 1:0 2:0 -"],
+    }  # fmt: skip
+    return {**fields, **changes}
+
+
+# Steps as lists: op, geometry, places, number of the array by weight, layout
+
+
+def parsed(line: str) -> list[Any]:
+    op, *rest = line.split(" ")
+    places = [None if word == "-" else [int(n) for n in word.split(":")] for word in rest[:3]]
+    geometry: dict[str, Any] = {}
+    weights, layout = {}, None
+    for word in rest[3:]:
+        field, _, value = word.partition("=")
+        if field == "layout":
+            numbers = list(map(int, value.split(",")))
+            layout = [numbers[:5], numbers[5:10], numbers[10:15], *numbers[15:]]
+        elif value.startswith("@"):
+            weights[field] = value[1:]
+        else:
+            geometry[field] = int(value) if value.lstrip("-").isdigit() else float(value)
+    return [op, geometry, places, weights, layout]
+
+
+def line(step: Any) -> str:
+    """The line of a step, as far as it is one."""
+    if not (isinstance(step, list) and len(step) == 5):
+        return _word(step)
+    op, geometry, places, weights, layout = step
+    words = [_word(op)]
+    words += [_word(place, ":") for place in places] if type(places) is list else [_word(places)]
+    for values, mark in ((geometry, ""), (weights, "@")):
+        if type(values) is dict:
+            words += [f"{field}={mark}{_word(value)}" for field, value in values.items()]
+        else:
+            words.append(_word(values))
+    if layout is not None:
+        words.append(f"layout={_word(layout)}")
+    return " ".join(words)
+
+
+def _word(value: Any, separator: str = ",") -> str:
+    if value is None:
+        return "-"
+    return separator.join(map(_word, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def own_widths() -> dict[str, list[str]]:
+    """The lines of a file whose weights are packed for the kernels in use."""
+    return widths_of(dispatch.kernels.lanes, dispatch.kernels.block)
+
+
+def widths_of(lanes: int, block: int) -> dict[str, list[str]]:
+    return {"lanes": [str(lanes)], "block": [str(block)]}
+
+
+def instruction_set_of_other_widths() -> str:
+    """Where a file that is saved here is loaded through its graph; none: the test is skipped."""
+    for name in dispatch.available():
+        kernels = dispatch.kernel_module(name)
+        if widths_of(kernels.lanes, kernels.block) != own_widths():
+            return name
+    pytest.skip("there are no kernels of other widths on this machine")
+
+
+# What becomes of bad ones
+
+
+def refused(path: Path, message: str = "") -> None:
+    with pytest.raises(ValueError, match=f"(?s)model.dsconv: .*{message}"):
+        load(path)
+
+
+def refused_graph(
+    path: Path, graph: str, message: str, arrays: Mapping[str, np.ndarray] | None = None
+) -> None:
+    """At once by kernels of other widths; where they fit as soon as layers are asked for."""
+    write(path, description(), graph, arrays or {})
+    refused(path, message)
+    write(path, description(**own_widths()), graph, arrays or {})
+    refused_layers(path, message)
+
+
+def refused_layers(path: Path, message: str) -> None:
+    """The file is loaded, and it runs; its layers are refused each time."""
+    model = load(path)
+    runs(model, path)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=f"(?s)model.dsconv: compiled model: .*{message}"):
+            _ = model._lowered
+
+
+def attempt(path: Path) -> Any:
+    """The model, or None where the file is refused by a ValueError that names it."""
+    try:
+        return load(path)
+    except ValueError as error:
+        assert str(error).startswith(f"{path}: ")
+        return None
+
+
+def layers(model: Any, path: Path) -> Any:
+    """The layers, or None where the graph is refused by a ValueError that names the file."""
+    try:
+        return model._lowered
+    except ValueError as error:
+        assert str(error).startswith(f"{path}: compiled model: ")
+        return None
+
+
+def runs(model: Any, path: Path) -> None:
+    """Whatever was loaded, on a batch of two and all threads, unless that would take long."""
+    if model is None:
+        return
+    sizes = [math.prod(shape) for shape in (*model.inputs.values(), *model.outputs.values())]
+    if max(*sizes, *model.arena_bytes) > 10 * MEGABYTE:
+        return
+    _runs_within_its_arrays(model)
+    x = tuple(np.ones((2, *shape), np.float32) for shape in model.inputs.values())
+    y = model(*x) if isinstance(model, OnnxModel) else model(x)
+    y = y if isinstance(y, (tuple, list)) else (y,)
+    assert [a.shape for a in y] == [(2, *shape) for shape in model.outputs.values()]
+    if isinstance(model, Classifier) and model.classes:
+        if model.preprocessing:
+            (shape,) = model.inputs.values()
+            assert model.classify(np.zeros(shape, np.uint8), top=99)
+        if layers(model, path):
+            assert model.features(x[0]).ndim == 2
+
+
+def _runs_within_its_arrays(model: Any) -> None:
+    """On one thread and on two, between numbers that stay as they are."""
+    for step in model._program.steps:
+        if step.op == "copy":  # else a few bytes could keep a core busy for years
+            written = step.geometry.get("oc", 1) * step.geometry.get("oh", 1)
+            assert math.prod(step.layout[0]) <= written * step.geometry.get("ow", 1)
+    guard, shapes = 64, [*model.inputs.values(), *model.outputs.values()]
+    rooms = [np.full(2 * math.prod(shape) + 2 * guard, 3, np.float32) for shape in shapes]
+    arrays = tuple(room[guard:-guard] for room in rooms)
+    for threads in (1, 2):
+        model._program.run(arrays, 2, threads)
+        assert all((room[:guard] == 3).all() and (room[-guard:] == 3).all() for room in rooms)
+        assert all((array == 3).all() for array in arrays[: len(model.inputs)])

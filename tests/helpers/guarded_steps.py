@@ -1,0 +1,80 @@
+"""Run random steps on arrays beside pages that must not be touched: an access there is a crash.
+
+    python guarded_steps.py ISA EXAMPLES_OF_EACH_OP
+
+Every array has the smallest size that the kernels take. Not a test by itself: test_step_checks.py
+runs it in a process of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import step_cases
+from guarded_memory import guarded, repeatable
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dsconv.kernels import dispatch
+
+MOST = 1 << 18  # floats of an array; steps with larger ones are made but not run
+ran: set[str] = set()
+
+
+def fresh(floats: int, at_end: bool) -> np.ndarray:
+    return guarded(np.full(floats, 0.5, np.float32), at_end)
+
+
+def step_of(kernels: ModuleType, case: step_cases.Case, places: tuple[Any, ...], end: bool) -> Any:
+    """The step with the smallest weights, or None if it is refused or these are too large."""
+    weights: dict[str, np.ndarray] = {}
+    while True:
+        try:
+            return kernels.Step(case.op, case.geometry, *places, weights, case.layout)
+        except (ValueError, OverflowError) as error:
+            name, floats = step_cases.missing(error) or ("", 0)
+            if not name or floats > MOST:
+                return None
+            assert name not in weights, error
+            weights[name] = fresh(floats, end)
+
+
+def run(kernels: ModuleType, case: step_cases.Case, end: bool) -> None:
+    g = case.geometry
+    if case.shared:
+        places = (3, 0), (3, 0), (3, 0) if case.second else None
+    else:
+        places = (1, 0), (3, 0), (2, 0) if case.second else None
+    step = step_of(kernels, case, places, end)
+    if step is None:
+        return
+    x, y = step_cases.floats(g, "h", "w", "c"), step_cases.floats(g, "oh", "ow", "oc")
+    second = g["c"] if case.op == "mul" and g["mode"] == 1 else y
+    sizes = (1, 1, max(x, y, second)) if case.shared else (x, second if case.second else 1, y)
+    if max(sizes) * max(case.n, 1) > MOST:
+        return
+    arrays = tuple(fresh(case.n * size, end) for size in sizes)
+    program = kernels.Program([step], sizes[:2], sizes[2:])
+    try:
+        program.run(arrays, case.n, case.threads)
+    except MemoryError:
+        return
+    ran.add(case.op)
+
+
+def check(kernels: ModuleType, op: str, examples: int) -> None:
+    @repeatable(examples)
+    @given(step_cases.cases(op), st.booleans())
+    def refused_or_run(case: step_cases.Case, at_end: bool) -> None:
+        run(kernels, case, at_end)
+
+    refused_or_run()
+
+
+if __name__ == "__main__":
+    for name in step_cases.GOOD:
+        check(dispatch.kernel_module(sys.argv[1]), name, int(sys.argv[2]))
+    print(f"nothing else was touched by {len(ran)} ops")

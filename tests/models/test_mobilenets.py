@@ -1,0 +1,317 @@
+"""MobileNetV1 and V2: every published count, the layer names, and bad arguments."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from dsconv import models
+from dsconv.graph import Graph
+from dsconv.layers import Add, BatchNorm, Clip, Conv2D, Dense, DepthwiseConv2D
+from dsconv.models import mobilenet_v1, mobilenet_v1_shallow, mobilenet_v1_standard, mobilenet_v2
+from dsconv.models.topologies.mobilenet_v2 import features, rounded
+
+# MobileNetV1 (arXiv 1704.04861, tables 4 to 7): exact mult-adds, and the figures that are printed
+V1 = [  # builder, alpha, resolution, exact mult-adds, published millions
+    (mobilenet_v1, 1.0, 224, 568_740_352, 569),
+    (mobilenet_v1, 0.75, 224, 325_400_448, 325),
+    (mobilenet_v1, 0.5, 224, 149_497_088, 149),
+    (mobilenet_v1, 0.25, 224, 41_030_272, 41),
+    (mobilenet_v1, 1.0, 192, 418_121_728, 418),
+    (mobilenet_v1, 1.0, 160, 290_675_200, 290),
+    (mobilenet_v1, 1.0, 128, 186_400_768, 186),
+    (mobilenet_v1, 0.5, 160, 76_524_800, 76),
+    (mobilenet_v1_shallow, 1.0, 224, 307_323_392, 307),
+]
+
+
+@pytest.mark.parametrize(("build", "alpha", "resolution", "exact", "published"), V1)
+def test_v1_mult_adds(
+    build: Any, alpha: float, resolution: int, exact: int, published: int
+) -> None:
+    assert build(alpha=alpha, resolution=resolution).cost().mult_adds == exact
+    assert published in (exact // 10**6, round(exact / 1e6))  # truncated or rounded
+
+
+def test_v1_parameters() -> None:
+    cost = mobilenet_v1().cost()
+    assert (cost.weights, cost.trainable_parameters) == (4_209_088, 4_231_976)
+    assert mobilenet_v1(0.5, 160).cost().weights == 1_319_648
+    assert mobilenet_v1_shallow().cost().weights == 2_875_328
+    published = {1.0: "4.2", 0.75: "2.6", 0.5: "1.3", 0.25: "0.5"}
+    for alpha, millions in published.items():
+        assert f"{mobilenet_v1(alpha).cost().weights / 1e6:.1f}" == millions
+
+
+def test_v1_with_full_convolutions() -> None:
+    """Published as 4866 M and 29.3 M, the mult-adds without the classifier."""
+    cost = mobilenet_v1_standard().cost()
+    assert cost.mult_adds == 4_867_293_184
+    assert cost.mult_adds - cost.by_layer()["logits"].mult_adds == 4_866_269_184
+    assert f"{cost.weights / 1e6:.1f}" == "29.3"
+
+
+def test_v1_shares_by_kind() -> None:
+    """Table 2; its 1.19 % for the first convolution is a slip for 1.91."""
+    cost = mobilenet_v1().cost()
+    exact = {
+        "conv 1x1": (539_492_352, "94.86", "74.59"),
+        "depthwise 3x3": (17_385_984, "3.06", "1.06"),
+        "conv 3x3": (10_838_016, "1.91", "0.02"),
+        "fully connected": (1_024_000, "0.18", "24.33"),
+    }
+    kinds = {kind: part for kind, part in cost.by_kind().items() if part.mult_adds}
+    assert list(kinds) == list(exact)
+    for kind, (mult_adds, share, weights_share) in exact.items():
+        assert kinds[kind].mult_adds == mult_adds
+        assert f"{100 * mult_adds / cost.mult_adds:.2f}" == share
+        assert f"{100 * kinds[kind].weights / cost.weights:.2f}" == weights_share
+
+
+def test_v1_without_the_first_convolution() -> None:
+    """The TF-slim README's figures for alpha 0.75 leave the first convolution out."""
+    for resolution, printed in {224: 317, 192: 233, 160: 162, 128: 104}.items():
+        cost = mobilenet_v1(0.75, resolution).cost()
+        assert (cost.mult_adds - cost.by_layer()["conv0"].mult_adds) // 10**6 == printed
+
+
+# MobileNetV2: the TF-slim README's grid is the exact count in millions, truncated
+V2_GRID = {
+    (1.4, 224): 582,
+    (1.3, 224): 509,
+    (1.0, 224): 300, (1.0, 192): 221, (1.0, 160): 154, (1.0, 128): 99, (1.0, 96): 56,
+    (0.75, 224): 209, (0.75, 192): 153, (0.75, 160): 107, (0.75, 128): 69, (0.75, 96): 39,
+    (0.5, 224): 97, (0.5, 192): 71, (0.5, 160): 50, (0.5, 128): 32, (0.5, 96): 18,
+    (0.35, 224): 59, (0.35, 192): 43, (0.35, 160): 30, (0.35, 128): 20, (0.35, 96): 11,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("padding", ["symmetric", "same"])
+@pytest.mark.parametrize(("alpha", "resolution"), V2_GRID)
+def test_v2_grid(alpha: float, resolution: int, padding: str) -> None:
+    cost = mobilenet_v2(alpha, resolution, padding=padding).cost()
+    assert cost.mult_adds // 10**6 == V2_GRID[alpha, resolution]
+
+
+def test_v2_exact_mult_adds() -> None:
+    assert mobilenet_v2(1.0).cost().mult_adds == 300_774_272
+    assert mobilenet_v2(1.4).cost().mult_adds == 582_195_824
+
+
+@pytest.mark.parametrize(
+    ("alpha", "parameters"),
+    [
+        (1.4, 6_108_776),
+        (1.3, 5_386_792),
+        (1.0, 3_504_872),
+        (0.75, 2_636_424),
+        (0.5, 1_968_680),
+        (0.35, 1_677_128),
+    ],
+)
+def test_v2_trainable_parameters(alpha: float, parameters: int) -> None:
+    assert mobilenet_v2(alpha).cost().trainable_parameters == parameters
+
+
+def test_v2_rounding() -> None:
+    assert [rounded(c) for c in (32, 11.2, 33.6, 22.4, 12, 1, 1792.0)] == [
+        32, 16, 32, 24, 16, 8, 1792,
+    ]  # fmt: skip
+    for tenths in range(1, 4000):
+        assert rounded(tenths / 10) % 8 == 0
+        assert rounded(tenths / 10) >= 0.9 * tenths / 10
+    assert mobilenet_v2(0.35).shape("conv_last") == (7, 7, 1280)
+    assert mobilenet_v2(1.4).shape("conv_last") == (7, 7, 1792)
+
+
+# Structure
+
+
+def test_v1_layer_names() -> None:
+    names = list(mobilenet_v1(softmax=True).nodes)
+    expected = ["input", "conv0", "conv0/bn", "conv0/relu6"]
+    for block in range(1, 14):
+        for part in ("depthwise", "pointwise"):
+            name = f"block{block}/{part}"
+            expected += [name, f"{name}/bn", f"{name}/relu6"]
+    assert names == [*expected, "pool", "logits", "softmax"]
+
+
+def test_v1_shapes_and_layers() -> None:
+    graph = mobilenet_v1(classes=1001)
+    assert graph.inputs == ("input",) and graph.outputs == ("logits",)
+    assert graph.shape("logits") == (1001,) and graph.shape("pool") == (1024,)
+    assert graph.shape("block6/pointwise") == graph.shape("block11/pointwise") == (14, 14, 512)
+    assert graph.shape("block12/depthwise") == (7, 7, 512)
+    assert graph.nodes["block13/depthwise"].layer == DepthwiseConv2D(bias=False)
+    assert graph.nodes["conv0"].layer == Conv2D(32, 3, stride=2, bias=False)
+    assert graph.nodes["conv0/bn"].layer == BatchNorm(1e-3)
+    assert graph.nodes["conv0/relu6"].layer == Clip(0, 6)
+    assert graph.nodes["logits"].layer == Dense(1001)
+    assert mobilenet_v1(0.1).shape("conv0") == (112, 112, 8)  # never below 8 channels
+
+
+def test_v2_layer_names() -> None:
+    names = list(mobilenet_v2(softmax=True).nodes)
+    expected = ["input", "conv0", "conv0/bn", "conv0/relu6"]
+    with_sum = {3, 5, 6, 8, 9, 10, 12, 13, 15, 16}
+    for block in range(1, 18):
+        if block > 1:
+            name = f"block{block}/expand"
+            expected += [name, f"{name}/bn", f"{name}/relu6"]
+        name = f"block{block}/depthwise"
+        expected += [name, f"{name}/bn", f"{name}/relu6"]
+        expected += [f"block{block}/project", f"block{block}/project/bn"]
+        expected += [f"block{block}/add"] if block in with_sum else []
+    expected += ["conv_last", "conv_last/bn", "conv_last/relu6"]
+    assert names == [*expected, "pool", "logits", "softmax"]
+
+
+def test_v2_shapes_and_layers() -> None:
+    graph = mobilenet_v2()
+    assert graph.shape("block14/expand") == (14, 14, 576)
+    assert graph.shape("block17/project") == (7, 7, 320)
+    assert graph.nodes["block2/depthwise"].layer == DepthwiseConv2D(
+        3, stride=2, padding=1, bias=False
+    )
+    assert graph.nodes["block3/add"] == (
+        "block3/add",
+        Add(),
+        ("block2/project/bn", "block3/project/bn"),
+    )
+    assert graph.nodes["conv0/bn"].layer == BatchNorm(1e-5)
+
+
+@pytest.mark.parametrize(("output_stride", "size"), [(32, 7), (16, 14), (8, 28)])
+def test_v2_output_stride(output_stride: int, size: int) -> None:
+    graph = Graph("dilated")
+    x = features(graph, graph.input((224, 224, 3)), output_stride=output_stride)
+    assert graph.shape(x) == (size, size, 320)
+    graph.output(x)
+    graph.validate()
+    dilations = [
+        graph.nodes[f"block{number}/depthwise"].layer.dilation[0]  # type: ignore[attr-defined]
+        for number in range(1, 18)
+    ]
+    first = {32: [1] * 17, 16: [1] * 14 + [2] * 3, 8: [1] * 7 + [2] * 7 + [4] * 3}
+    assert dilations == first[output_stride]
+    plain = Graph("plain")
+    features(plain, plain.input((224, 224, 3)))
+    assert graph.parameters() == plain.parameters()
+
+
+def test_v2_output_stride_is_checked() -> None:
+    graph = Graph("dilated")
+    x = graph.input((224, 224, 3))
+    with pytest.raises(ValueError, match="output_stride must be 8, 16 or 32, got 4"):
+        features(graph, x, output_stride=4)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2"])
+@pytest.mark.parametrize("padding", ["same", "symmetric"])
+def test_padding_is_told(name: str, padding: str) -> None:
+    graph = models.get(name, padding=padding)
+    assert f"Padding: {'symmetric' if padding == 'symmetric' else chr(34) + 'same'}" in str(
+        graph.summary()
+    )
+    wanted: Any = "same" if padding == "same" else ((1, 1), (1, 1))
+    layers = [node.layer for node in graph.nodes.values()]
+    assert {la.padding for la in layers if isinstance(la, DepthwiseConv2D)} == {wanted}
+
+
+BUILDERS = [mobilenet_v1, mobilenet_v1_standard, mobilenet_v1_shallow, mobilenet_v2]
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_json_and_weights(build: Any) -> None:
+    graph = build(alpha=0.25, resolution=(64, 96), softmax=True)
+    graph.validate()
+    again = Graph.from_json(graph.to_json())
+    assert again.nodes == graph.nodes and again.outputs == ("softmax",)
+    weights = graph.init_weights(1)
+    trained = {n: a.size for n, a in weights.items() if n.rpartition("/")[2] not in _STATISTICS}
+    assert sum(trained.values()) == graph.cost().trainable_parameters
+
+
+_STATISTICS = ("mean", "variance")
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"alpha": 0}, ValueError, "alpha must be above 0, got 0"),
+        ({"alpha": -0.5}, ValueError, "alpha must be above 0, got -0.5"),
+        ({"alpha": float("nan")}, ValueError, "alpha must be finite"),
+        ({"alpha": float("inf")}, ValueError, "alpha must be finite"),
+        ({"alpha": "1.0"}, TypeError, "alpha must be a number"),
+        ({"alpha": 1e9}, ValueError, "layer 'conv0': .* more than"),
+        ({"resolution": 0}, ValueError, "resolution must be at least 1, got 0"),
+        ({"resolution": 224.5}, TypeError, "resolution must be an integer"),
+        ({"resolution": 10**6}, ValueError, "layer 'input': .* more than"),
+        ({"classes": 0}, ValueError, "classes must be at least 1"),
+        ({"padding": "valid"}, ValueError, 'padding must be "same" or "symmetric", got .valid'),
+        ({"padding": 1}, ValueError, 'padding must be "same" or "symmetric"'),
+        ({"batch_norm_epsilon": -1}, ValueError, "layer 'conv0/bn': epsilon must be"),
+        ({"softmax": "yes"}, TypeError, "softmax must be True or False"),
+    ],
+)
+def test_bad_arguments(build: Any, options: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        build(**options)
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+@pytest.mark.parametrize("padding", ["same", "symmetric"])
+def test_the_smallest_resolution(build: Any, padding: str) -> None:
+    """Maps shrink to one pixel and no further: with this padding none is ever empty."""
+    assert build(resolution=1, padding=padding).shape("logits") == (1000,)
+
+
+# Lookups
+
+
+def test_models_by_name() -> None:
+    for build in BUILDERS:
+        assert build.__name__ in models.names()
+        assert models.get(build.__name__, alpha=0.5).name == build.__name__
+    cost = models.get("mobilenet_v1", alpha=0.5, resolution=160).cost()
+    assert cost.mult_adds == 76_524_800
+
+
+def test_unknown_models() -> None:
+    with pytest.raises(ValueError, match="unknown model 'mobilenet', known are .*mobilenet_v1"):
+        models.get("mobilenet")
+    with pytest.raises(TypeError, match="width"):
+        models.get("mobilenet_v1", width=0.5)
+    with pytest.raises(AttributeError, match="mobilenet_v9"):
+        models.mobilenet_v9  # noqa: B018
+
+
+def test_every_name_has_a_builder() -> None:
+    for name in models.names():
+        assert callable(getattr(models, name)) and getattr(models, name).__name__ == name
+        assert name in dir(models)
+
+
+def test_a_builder_is_not_hidden_by_its_file() -> None:
+    importlib.import_module("dsconv.models.mobilenet_v1")
+    assert models.mobilenet_v1 is mobilenet_v1
+    code = (
+        "import dsconv.models.mobilenet_v2, dsconv.models as models\n"
+        "assert models.mobilenet_v2().name == 'mobilenet_v2'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_models_loads_no_topology() -> None:
+    code = (
+        "import sys, dsconv.models\n"
+        "print([name for name in sys.modules if name.startswith('dsconv.models.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

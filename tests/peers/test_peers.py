@@ -1,0 +1,358 @@
+"""benchmarks/peers: files for other engines, worker processes, the arithmetic of the report.
+
+Engines that are not installed are skipped; everything else runs on dsconv alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).parents[2]))  # for the package `benchmarks`
+
+from benchmarks.peers import plot, rounds, sizes
+from benchmarks.peers.__main__ import main
+from benchmarks.peers.engines import NAMES, installed
+from benchmarks.peers.folding import folded
+from benchmarks.peers.ncnn_writer import write_ncnn
+from benchmarks.peers.networks import NETWORKS, SEED, TOLERANCE, Network, Reference, pictures
+from benchmarks.peers.process import Worker, WorkerError
+from benchmarks.peers.report import render
+from benchmarks.peers.results import Cold, Comparison, Results, Timing, Turn
+from benchmarks.peers.rounds import Files
+from dsconv import models
+from dsconv.graph import Graph
+from dsconv.interpreter import interpret
+from dsconv.kernels import dispatch
+from dsconv.kernels.peak import Peak
+from dsconv.models.topologies.blocks import classifier, conv_bn
+from dsconv.models.topologies.resnet import bottleneck
+
+
+def residual() -> Graph:
+    """What ResNet-50 has: 7x7 at stride 2, a padded max pool, shortcuts with and without weights."""
+    graph = Graph("residual")
+    x = graph.input((24, 20, 3))
+    x = conv_bn(graph, x, 8, 7, stride=2, padding=3, activation="relu", epsilon=1e-5, name="conv1")
+    x = graph.max_pool(x, 3, 2, padding=1, name="pool1")
+    x = bottleneck(graph, x, 4, name="a")
+    x = bottleneck(graph, x, 4, name="b")
+    x = bottleneck(graph, x, 8, stride=2, name="c")
+    classifier(graph, x, 7, softmax=False)
+    return graph
+
+
+GRAPHS: dict[str, Callable[[], Graph]] = {
+    "v1": lambda: models.mobilenet_v1(alpha=0.25, resolution=(32, 45), classes=9),
+    "v1 symmetric": lambda: models.mobilenet_v1(0.25, 33, classes=9, padding="symmetric"),
+    "v1 standard": lambda: models.mobilenet_v1_standard(alpha=0.1, resolution=32, classes=9),
+    "v2": lambda: models.mobilenet_v2(alpha=0.35, resolution=32, classes=9),
+    "v2 same": lambda: models.mobilenet_v2(0.35, (35, 32), classes=9, padding="same"),
+    "residual": residual,
+}
+
+
+# Files for the engines
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_engines_agree_with_the_interpreter(name: str, tmp_path: Path) -> None:
+    if not installed(name):
+        pytest.skip(f"{name} is not installed")
+    if name in ("onnxruntime", "openvino") and find_spec("onnx") is None:
+        pytest.skip("onnx is not installed, which writes the file")
+    with Worker(name) as worker:
+        for number, (title, build) in enumerate(GRAPHS.items()):
+            graph, batch = build(), 1 + number % 3
+            x = pictures(graph, batch)
+            stem = tmp_path / str(number)
+            stem.with_suffix(".graph").write_text(graph.to_json())
+            np.save(stem.with_suffix(".npy"), x)
+            path = worker.call(
+                "write", graph=str(stem.with_suffix(".graph")), batch=batch, stem=str(stem)
+            )
+            logits = worker.call("load", path=path, threads=1, x=str(stem.with_suffix(".npy")))
+            error = Reference(graph, x).error(np.load(logits))
+            assert error is not None and error < TOLERANCE, title
+
+
+@pytest.mark.parametrize("title", GRAPHS)
+def test_ncnn_text_is_consistent(title: str, tmp_path: Path) -> None:
+    """Every blob is made once and read once; the sizes in the text are those of the weights."""
+    graph = GRAPHS[title]()
+    weights = graph.init_weights(SEED)
+    write_ncnn(graph, weights, tmp_path / "net.param")
+    magic, counts, *lines = (tmp_path / "net.param").read_text().splitlines()
+    made: list[str] = []
+    read: list[str] = []
+    values = 0
+    for line in lines:
+        words = line.split()
+        inputs, outputs = int(words[2]), int(words[3])
+        read += words[4 : 4 + inputs]
+        made += words[4 + inputs : 4 + inputs + outputs]
+        keys = dict(word.split("=") for word in words[4 + inputs + outputs :])
+        size = {"Convolution": "6", "ConvolutionDepthWise": "6", "InnerProduct": "2"}.get(words[0])
+        if size:
+            values += 1 + int(keys["0"]) + int(keys[size])  # the word before, biases, weights
+    assert magic == "7767517"
+    assert counts == f"{len(lines)} {len(made)}"
+    assert set(Counter(made).values()) == set(Counter(read).values()) == {1}
+    assert set(made) - set(read) == set(graph.outputs)
+    assert (tmp_path / "net.bin").stat().st_size == 4 * values
+
+
+def test_folded_operations_name_what_they_do_not_know() -> None:
+    graph = Graph()
+    x = graph.conv2d(graph.input((8, 8, 3)), 4, 3)
+    graph.output(graph.leaky_relu(x, name="leak"))
+    with pytest.raises(ValueError, match="'leak'.*'leaky_relu'"):
+        folded(graph, graph.init_weights(0))
+
+
+@pytest.mark.skipif(not installed("litert"), reason="ai-edge-litert is not installed")
+def test_tflite_refuses_zeros_around_negative_numbers(tmp_path: Path) -> None:
+    from benchmarks.peers.tflite_writer import write_tflite
+
+    graph = Graph()
+    x = graph.max_pool(graph.input((8, 8, 3)), 3, 2, padding=1, name="first")
+    classifier(graph, x, 2, softmax=False)
+    with pytest.raises(ValueError, match="'first'.*ReLU"):
+        write_tflite(graph, graph.init_weights(0), tmp_path / "net.tflite")
+
+
+def test_activations_are_neither_large_nor_subnormal() -> None:
+    graph = NETWORKS["v1-small"].build()
+    weights, x = graph.init_weights(SEED), pictures(graph, 1)
+    graph.output(*graph.nodes)
+    for name, values in zip(graph.nodes, interpret(graph, weights, x), strict=True):
+        sizes_ = np.abs(values[values != 0])
+        assert sizes_.min() > np.finfo(np.float32).tiny, name
+        assert 0.05 < sizes_.mean() < 20, name
+
+
+def test_reference_error() -> None:
+    graph = GRAPHS["v1"]()
+    x = pictures(graph, 3)
+    reference = Reference(graph, x)
+    (logits,) = interpret(graph, graph.init_weights(SEED), x)
+    assert reference.error(logits) == pytest.approx(0, abs=1e-12)
+    off = logits.copy()
+    off[2, 4] += 0.5 * np.abs(logits[[0, 2]]).max()
+    assert reference.error(off) == pytest.approx(0.5)
+    off[0, 0] = np.nan
+    assert reference.error(off) is None
+    assert reference.error(logits[:2]) is None
+
+
+# Worker processes
+
+
+def test_a_failing_engine_is_reported_and_its_worker_goes_on(tmp_path: Path) -> None:
+    x = str(tmp_path / "x.npy")
+    with Worker("dsconv") as worker:
+        path = _written(worker, tmp_path)
+        with pytest.raises(WorkerError, match=r"^dsconv: FileNotFoundError: .*nothing"):
+            worker.call("load", path=str(tmp_path / "nothing"), threads=1, x=x)
+        with pytest.raises(WorkerError, match="load first"):
+            worker.call("turn", warm=0, timed=0)
+        logits = worker.call("load", path=path, threads=1, x=x)
+        assert np.load(logits).shape == (1, 9)
+        minimum, median, calls = worker.call("turn", warm=0, timed=0.01)
+        assert 0 < minimum <= median and calls >= 2
+
+
+def test_a_dead_engine_is_reported() -> None:
+    with Worker("dsconv") as worker:
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(WorkerError, match="dsconv ended: exit status -9"):
+            worker.call("turn", warm=0, timed=0)
+
+
+def test_the_last_words_of_an_engine_that_cannot_start() -> None:
+    with Worker("abacus") as worker, pytest.raises(WorkerError, match="unknown engine 'abacus'"):
+        worker.call("turn", warm=0, timed=0)
+
+
+def test_a_hanging_engine_is_reported(tmp_path: Path) -> None:
+    with Worker("dsconv") as worker:
+        path = _written(worker, tmp_path)
+        worker.call("load", path=path, threads=1, x=str(tmp_path / "x.npy"))
+        with pytest.raises(WorkerError, match="no answer in 0.2 seconds"):
+            worker.call("turn", patience=0.2, warm=60, timed=60)
+        with pytest.raises(WorkerError, match="ended"):
+            worker.call("turn", warm=0, timed=0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_an_idle_worker_is_stopped(tmp_path: Path) -> None:
+    with Worker("dsconv") as worker:
+        _written(worker, tmp_path)
+        state = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        assert state == "T"
+
+
+def _written(worker: Worker, folder: Path) -> str:
+    """The file of a small network, with x.npy beside it."""
+    graph = GRAPHS["v1"]()
+    (folder / "graph").write_text(graph.to_json())
+    np.save(folder / "x.npy", pictures(graph, 1))
+    path = worker.call("write", graph=str(folder / "graph"), batch=1, stem=str(folder / "net"))
+    assert isinstance(path, str)
+    return path
+
+
+# Rounds
+
+
+def test_rounds_go_on_without_the_engines_that_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "TIMED", 0.01)
+    files = Files("small", Network("a small V1", GRAPHS["v1"]), tmp_path)
+    files._written["ncnn"] = str(tmp_path / "nothing.param")
+    comparison = Comparison("small", "a small V1", 1, 1, files.mult_adds)
+    peak = Peak(dispatch.kernels)
+    rounds.measure(comparison, files, ["ncnn", "dsconv"], 2, peak, lambda text: None)
+    failed, ours = comparison.timings
+    assert failed.failure.startswith("ncnn: ") and not failed.turns
+    assert not ours.failure and len(ours.turns) == 2
+    assert ours.error is not None and ours.error < TOLERANCE
+    assert comparison.timed == [ours] and comparison.best_peer("minimum") is None
+    assert comparison.peak == peak.gflops > 0
+
+
+def test_an_engine_that_disagrees_is_not_timed(tmp_path: Path) -> None:
+    files = Files("small", Network("a small V1", GRAPHS["v1"]), tmp_path)
+    files.reference.logits += 0.01 * np.abs(files.reference.logits).max()
+    comparison = Comparison("small", "a small V1", 1, 1, files.mult_adds)
+    rounds.measure(comparison, files, ["dsconv"], 1, Peak(dispatch.kernels), lambda text: None)
+    (timing,) = comparison.timings
+    assert "above the tolerance" in timing.failure and not timing.turns
+    assert timing.error == pytest.approx(0.01, rel=0.1)
+
+
+# Report
+
+
+def made_up() -> Results:
+    """100 GFLOP/s on each of two threads; 1 G mult-adds take 10 ms at the limit."""
+    comparison = Comparison("net", "A network", 4, 2, 10**9, 100.0)
+    comparison.timings = [
+        Timing("dsconv", 1e-6, "", [Turn(0.020, 0.030, 5), Turn(0.018, 0.020, 5)]),
+        Timing("litert", 2e-6, "", [Turn(0.016, 0.032, 5), Turn(0.025, 0.026, 5)]),
+        Timing("ncnn", 3e-6, "ncnn ended: exit status -9", [Turn(0.040, 0.050, 5)]),
+        Timing("torch", 0.5, "error 5.0e-01 is above the tolerance 1e-04"),
+    ]
+    cold = [
+        Cold("dsconv", [0.2, 0.1, 0.4], [0.05, 0.03], [3 * 2**20, 2 * 2**20], 10**6, 4 * 10**6),
+        Cold("torch", failure="it is cold"),
+    ]
+    engines = {"dsconv": "1.0: plain", "litert": "2.0: as it is"}
+    return Results(
+        {"machine": "abacus"}, engines, ["openvino"], 2, [comparison], cold, [0.01], [0.025]
+    )
+
+
+def test_ratios_and_per_cent_of_peak() -> None:
+    comparison = made_up().comparisons[0]
+    ours, litert, ncnn = comparison.timed
+    assert (ours.minimum, ours.median) == (0.018, 0.025)
+    assert (litert.minimum, litert.median) == pytest.approx((0.016, 0.029))
+    assert comparison.best_peer("minimum") == 0.016
+    assert comparison.ratio(ours, "minimum") == pytest.approx(1.125)
+    assert comparison.ratio(ours, "median") == pytest.approx(25 / 29)
+    assert comparison.ratio(litert, "minimum") == 1
+    assert comparison.ratio(ncnn, "minimum") == pytest.approx(2.5)
+    assert comparison.percent_of_peak(0.010) == pytest.approx(100)
+    assert comparison.percent_of_peak(ours.minimum) == pytest.approx(100 * 10 / 18)
+
+
+def test_report() -> None:
+    text = render(made_up())
+    lines = text.splitlines()
+    assert "missing  openvino: not installed, not compared" in lines
+    rows = [line.split() for line in lines]
+    ours = ["dsconv", "1.0e-06", "18.000", "25.000", "4.500", "1.125", "0.862", "111.1"]
+    assert [*ours, "55.6", "40.0"] in rows
+    names = [row[0] for row in rows if len(row) == 10 and "e-" in row[1]]
+    assert names == ["litert", "dsconv", "ncnn"]  # the quickest first
+    assert "ncnn: ncnn ended: exit status -9" in lines
+    assert "torch: error 5.0e-01 is above the tolerance 1e-04" in lines
+    assert ["dsconv", "100.0", "200.0", "75.0", "20.0", "2.0", "1.0", "4.0"] in rows
+    assert "torch: it is cold" in lines
+    assert all(line == line.rstrip() and len(line) <= 120 for line in lines)
+    assert "Interrupted" not in text
+
+
+def test_report_of_an_interrupted_run() -> None:
+    results = made_up()
+    results.comparisons[0].timings = []
+    results.cold = []
+    results.interrupted = True
+    assert render(results).splitlines()[-1].startswith("Interrupted")
+
+
+def test_json_holds_every_round_and_the_figures() -> None:
+    data = json.loads(made_up().to_json())
+    row = data["comparisons"][0]["timings"][0]
+    assert row["turns"] == [[0.020, 0.030, 5], [0.018, 0.020, 5]]
+    assert row["ratio_of_minima"] == pytest.approx(1.125)
+    assert row["percent_of_peak"] == pytest.approx(100 * 10 / 18)
+    assert "minimum" not in data["comparisons"][0]["timings"][3]
+
+
+def test_plot(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    results = made_up()
+    results.engines |= {"ncnn": "", "torch": ""}
+    plot.save(results, tmp_path / "plot.svg")
+    assert "FMA limit" in (tmp_path / "plot.svg").read_text()
+    with pytest.raises(ValueError, match="nothing was measured"):
+        plot.save(Results({}, {}, [], 1), tmp_path / "empty.svg")
+
+
+def test_sizes_add_up() -> None:
+    assert sizes.needs("dsconv") == {"dsconv", "numpy"}
+    own, everything = sizes.installed("dsconv")
+    assert 0 < own and everything == own + sizes.installed("numpy")[0]
+
+
+# The command
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "peers.json"
+    arguments = ["--engines", "dsconv", "--networks", "v1-small", "--threads", "1"]
+    assert main([*arguments, "--rounds", "1", "--no-cold", "--json", str(file)]) == 0
+    assert "MobileNetV1 0.25-128: threads 1, 13.6 M mult-adds" in capsys.readouterr().out
+    (comparison,) = json.loads(file.read_text())["comparisons"]
+    (timing,) = comparison["timings"]
+    assert timing["engine"] == "dsconv" and len(timing["turns"]) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--engines", "abacus"], "unknown name 'abacus', known are dsconv, dsconv_winograd"),
+        (["--networks", "v1,v9"], "unknown name 'v9', known are v1, v2"),
+        (["--rounds", "0"], "must be a whole number from 1 on, got '0'"),
+        (["--threads", "1,9999"], "at most"),
+        (["--json", "/nowhere/peers.json"], "cannot write '/nowhere/peers.json'"),
+    ],
+)
+def test_wrong_arguments(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*arguments, "--no-cold"])
+    assert message in capsys.readouterr().err

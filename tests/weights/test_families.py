@@ -1,0 +1,296 @@
+"""Families of files: the same network under every family's names gives the same numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import family_files
+import numpy as np
+import pytest
+from checkpoint_files import Arrays, npz, pth, slim, torchvision
+from graph_variants import padded_below, without_bound
+from random_graphs import random_weights
+
+from dsconv import models
+from dsconv.files.load import load
+from dsconv.graph import Graph
+from dsconv.images.preprocessing import Preprocessing
+from dsconv.models.topologies.mobilenet_v2 import rounded
+from dsconv.weights.families.arrays import width_multiplier
+
+CLASSES, RESOLUTION = 6, 64
+IMAGENET = Preprocessing("torchvision")
+TENSORFLOW = Preprocessing("tensorflow")
+KERAS = Preprocessing("tensorflow", None, "nearest")
+
+
+def mobilenet(version: int, padding: str, epsilon: float, alpha: float, resolution: int) -> Graph:
+    build = {1: models.mobilenet_v1, 2: models.mobilenet_v2}[version]
+    return build(alpha, resolution, CLASSES, padding, epsilon)
+
+
+class Case(NamedTuple):
+    """What a family is known to be, and how its files are written."""
+
+    family: str
+    version: int
+    padding: str
+    epsilon: float
+    preprocessing: Preprocessing
+    rename: Callable[..., Arrays]
+    write: Callable[[Arrays], bytes] = pth
+    relu6: bool = True
+
+    def graph(self, alpha: float, resolution: int = RESOLUTION) -> Graph:
+        graph = mobilenet(self.version, self.padding, self.epsilon, alpha, resolution)
+        return graph if self.relu6 else without_bound(graph)
+
+
+BICUBIC = "bicubic"
+CASES = {
+    "slim v1": Case("MobileNetV1 of TF-slim", 1, "same", 1e-3, TENSORFLOW, slim, npz),
+    "slim v2": Case(
+        "MobileNetV2 of TF-slim", 2, "same", 1e-3, TENSORFLOW, family_files.slim_v2, npz
+    ),
+    "torchvision": Case(
+        "MobileNetV2 of torchvision", 2, "symmetric", 1e-5, IMAGENET, torchvision
+    ),
+    "d-li14": Case(
+        "MobileNetV2 of d-li14", 2, "symmetric", 1e-5, IMAGENET, family_files.d_li14
+    ),
+    "pytorch v1": Case(
+        "MobileNetV1 of PyTorch", 1, "symmetric", 1e-5, IMAGENET, family_files.pytorch_v1,
+        relu6=False,
+    ),
+    "timm v1": Case(
+        "MobileNetV1 of timm", 1, "symmetric", 1e-5,
+        Preprocessing("tensorflow", 0.875, BICUBIC), family_files.timm_v1,
+    ),
+    "timm v2": Case(
+        "MobileNetV2 of timm", 2, "symmetric", 1e-5,
+        Preprocessing("torchvision", 0.875, BICUBIC), family_files.timm_v2,
+    ),
+    "keras v1": Case("MobileNetV1 of Keras", 1, "same", 1e-3, KERAS, family_files.keras_v1, npz),
+    "keras 3 v1": Case(
+        "MobileNetV1 of Keras", 1, "same", 1e-3, KERAS,
+        partial(family_files.keras_v1, depthwise="kernel"), npz,
+    ),
+    "keras v2": Case("MobileNetV2 of Keras", 2, "same", 1e-3, KERAS, family_files.keras_v2, npz),
+    "keras v2 in a model": Case(
+        "MobileNetV2 of Keras", 2, "same", 1e-3, KERAS,
+        partial(
+            family_files.keras_v2, depthwise="depthwise_kernel", logits="dense_1",
+            prefix="mobilenetv2_1.00_224/",
+        ),
+        npz,
+    ),
+    "old keras v2": Case(
+        "MobileNetV2 of Keras", 2, "same", 1e-3, KERAS, family_files.old_keras_v2, npz
+    ),
+    "counted keras v1": Case(
+        "MobileNetV1 of Keras", 1, "same", 1e-3, KERAS, family_files.counted_keras, npz
+    ),
+    "counted keras v2": Case(
+        "MobileNetV2 of Keras", 2, "same", 1e-3, KERAS, family_files.counted_keras, npz
+    ),
+}  # fmt: skip
+CLASSIFIER = re.compile(r"Logits/|^classifier|^fc\.|^conv_preds/|^predictions/|^dense")
+WIDTHS = {1: (0.25, 1.0), 2: (0.35, 1.3)}
+
+
+def saved(case: Case, path: Path, arrays: Arrays) -> Path:
+    path.write_bytes(case.write(arrays))
+    return path
+
+
+def assert_same_bits(actual: np.ndarray, expected: np.ndarray) -> None:
+    assert actual.dtype == expected.dtype == np.float32 and actual.shape == expected.shape
+    np.testing.assert_array_equal(actual.view(np.uint32), expected.view(np.uint32))
+
+
+@pytest.mark.parametrize("width", [0, 1], ids=["thin", "wide"])
+@pytest.mark.parametrize("name", CASES)
+def test_the_network_of_a_file(tmp_path: Path, name: str, width: int) -> None:
+    """Bit for bit what the graph with the family's padding, epsilon and activation gives."""
+    case = CASES[name]
+    graph = case.graph(WIDTHS[case.version][width])
+    weights = random_weights(graph, np.random.default_rng(0))
+    path = saved(case, tmp_path / "weights", case.rename(weights))
+    model = load(path, resolution=RESOLUTION)
+    assert model.family == case.family and case.family in repr(model)
+    assert model.preprocessing == case.preprocessing
+    assert (model.classes, model.labels) == (CLASSES, None)
+    x = np.random.default_rng(1).normal(size=(2, RESOLUTION, RESOLUTION, 3)).astype(np.float32)
+    expected = graph.compile(weights)(x)
+    assert np.ptp(expected) > 0
+    assert_same_bits(model(x), expected)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_without_classifier(tmp_path: Path, name: str) -> None:
+    """The pooled features are the output; there is nothing to classify with."""
+    case = CASES[name]
+    graph = case.graph(0.35)
+    weights = random_weights(graph, np.random.default_rng(0))
+    whole = load(saved(case, tmp_path / "whole", case.rename(weights)), resolution=RESOLUTION)
+    without = {n: a for n, a in case.rename(weights).items() if not CLASSIFIER.search(n)}
+    model = load(saved(case, tmp_path / "without", without), resolution=RESOLUTION)
+    x = np.random.default_rng(1).normal(size=(3, RESOLUTION, RESOLUTION, 3)).astype(np.float32)
+    assert model.classes is None and list(model.outputs) == ["pool"]
+    assert_same_bits(model(x), whole.features(x))
+    assert_same_bits(model.features(x), whole.features(x))
+    with pytest.raises(ValueError, match=f"{case.family}: .*no classifier"):
+        model.classify(np.zeros((70, 70, 3), np.uint8))
+    for option in ({"classes": 6}, {"labels": ["a"] * 6}):
+        with pytest.raises(ValueError, match="given, but the weights hold no classifier"):
+            load(tmp_path / "without", resolution=RESOLUTION, **option)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_nearest_family_and_what_does_not_fit(tmp_path: Path, name: str) -> None:
+    case = CASES[name]
+    weights = case.graph(0.35).init_weights(0)
+    arrays = case.rename(weights)
+    mean = sorted(n for n in arrays if n.endswith(("mean", "running_mean")))[7]
+    del arrays[mean]
+    arrays["something/else"] = np.zeros(3, np.float32)
+    with pytest.raises(ValueError) as caught:
+        load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
+    message = str(caught.value)
+    assert message.startswith(str(tmp_path / "weights")) and f"nearest is {case.family}" in message
+    assert "1 missing (" in message and "1 left over ('something/else')" in message
+    if not name.startswith(("counted", "old")) and "in a model" not in name:
+        assert f"('{mean}')" in message
+
+
+@pytest.mark.parametrize("prefix", ["module.", "module.model.", "_orig_mod.", "net."])
+@pytest.mark.parametrize("name", ["torchvision", "d-li14", "pytorch v1", "timm v1", "timm v2"])
+def test_wrappers_of_pytorch(tmp_path: Path, name: str, prefix: str) -> None:
+    case = CASES[name]
+    graph = case.graph(0.35)
+    weights = random_weights(graph, np.random.default_rng(0))
+    arrays = {prefix + n: array for n, array in case.rename(weights).items()}
+    model = load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
+    x = np.ones((1, RESOLUTION, RESOLUTION, 3), np.float32)
+    assert_same_bits(model(x), graph.compile(weights)(x))
+
+
+@pytest.mark.parametrize("name", ["torchvision", "d-li14", "pytorch v1", "timm v2"])
+def test_a_classifier_of_another_name(tmp_path: Path, name: str) -> None:
+    """People replace the last layer or the sequence around it."""
+    case = CASES[name]
+    graph = case.graph(0.35)
+    weights = random_weights(graph, np.random.default_rng(0))
+    arrays = case.rename(weights)
+    for part in ("weight", "bias"):
+        (theirs,) = [n for n in arrays if n.startswith(("classifier", "fc")) and n.endswith(part)]
+        arrays[f"classifier.4.{part}"] = arrays.pop(theirs)
+    model = load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
+    x = np.ones((1, RESOLUTION, RESOLUTION, 3), np.float32)
+    assert_same_bits(model(x), graph.compile(weights)(x))
+
+
+def test_names_of_a_checkpoint_with_suffix(tmp_path: Path) -> None:
+    """TensorFlow's own names end in ":0"."""
+    case = CASES["slim v2"]
+    graph = case.graph(0.35)
+    arrays = {f"{n}:0": array for n, array in case.rename(graph.init_weights(0)).items()}
+    model = load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
+    assert model.family == case.family
+
+
+@pytest.mark.parametrize(("name", "resolution"), [("keras v1", 75), ("keras v2", 75)])
+def test_keras_at_odd_sizes(tmp_path: Path, name: str, resolution: int) -> None:
+    """V1 pads below and on the right only: 75 -> 38 -> 19 -> 9 -> 4 -> 2, where SAME gives 10."""
+    case = CASES[name]
+    graph = case.graph(0.35, resolution)
+    weights = random_weights(graph, np.random.default_rng(0))
+    model = load(saved(case, tmp_path / "weights", case.rename(weights)), resolution=resolution)
+    if case.version == 1:
+        expected = padded_below(graph)
+        assert expected.shape("block13/pointwise") != graph.shape("block13/pointwise")
+        graph = expected
+    x = np.random.default_rng(1).normal(size=(1, resolution, resolution, 3)).astype(np.float32)
+    assert_same_bits(model(x), graph.compile(weights)(x))
+
+
+@pytest.mark.parametrize("name", ["slim v1", "keras v1", "keras 3 v1", "counted keras v1"])
+def test_golden_logits_of_v1_under_other_names(tmp_path: Path, shared: Path, name: str) -> None:
+    check_golden(tmp_path, shared, name, "mobilenet_v1_1.0_224_google_slim.npz", "v1")
+
+
+@pytest.mark.parametrize("name", ["torchvision", "d-li14", "timm v2"])
+def test_golden_logits_of_v2_under_other_names(tmp_path: Path, shared: Path, name: str) -> None:
+    check_golden(tmp_path, shared, name, "mobilenet_v2-b0353104.pth", "v2")
+
+
+def check_golden(tmp_path: Path, shared: Path, name: str, file_name: str, network: str) -> None:
+    """Trained weights under another family's names; that family computes the same network."""
+    from dsconv import images
+    from dsconv.weights import open_weights
+    from dsconv.weights.families import recognise
+
+    case = CASES[name]
+    with open_weights(shared / "weights" / file_name) as file:
+        found = recognise(file)
+        weights = {n: found.weights[n].copy() for n in found.weights}
+    model = load(saved(case, tmp_path / "weights", case.rename(weights)))
+    assert model.family == case.family
+    golden = np.load(shared / "golden" / "golden_logits.npz")
+    normalisation = {"v1": "tensorflow", "v2": "torchvision"}[network]
+    logits = model(images.normalise(golden["images"], normalisation))
+    np.testing.assert_allclose(logits, golden[f"mobilenet_{network}_logits"], rtol=0, atol=1e-3)
+
+
+def test_timm_by_the_name_of_the_file(tmp_path: Path) -> None:
+    """Nothing but the file's name tells weights that were converted from TensorFlow."""
+    arrays = CASES["timm v2"].rename(mobilenet(2, "same", 1e-3, 0.35, RESOLUTION).init_weights(0))
+    model = load(saved(CASES["timm v2"], tmp_path / "tf_a.pth", arrays), resolution=RESOLUTION)
+    graph = mobilenet(2, "same", 1e-3, 0.35, RESOLUTION)
+    x = np.ones((1, RESOLUTION, RESOLUTION, 3), np.float32)
+    assert_same_bits(model(x), graph.compile(graph.init_weights(0))(x))
+    assert model.preprocessing == Preprocessing("tensorflow", 0.875, "bicubic")
+
+
+def test_the_second_weights_of_torchvision(tmp_path: Path) -> None:
+    case = CASES["torchvision"]
+    arrays = case.rename(case.graph(0.35).init_weights(0))
+    path = saved(case, tmp_path / "mobilenet_v2-7ebf99e0.pth", arrays)
+    assert load(path, resolution=32).preprocessing == Preprocessing("torchvision", 224 / 232)
+
+
+@pytest.mark.parametrize("resolution", [63, 64])
+def test_resolution(tmp_path: Path, resolution: int) -> None:
+    case = CASES["timm v1"]
+    path = saved(case, tmp_path / "weights", case.rename(case.graph(0.25).init_weights(0)))
+    assert load(path, resolution=resolution).inputs == {"input": (resolution, resolution, 3)}
+    assert load(path).inputs == {"input": (224, 224, 3)}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_every_width_is_read_off_the_channels(version: int) -> None:
+    """All multipliers of two digits: what is found gives the channels of every layer again."""
+    widths, width = {
+        1: ((32, 64, 128, 256, 512, 1024), lambda wanted: max(int(wanted), 8)),
+        2: ((16, 24, 32, 64, 96, 160, 320), rounded),
+    }[version]
+    for hundredths in range(5, 301):
+        channels = {base: width(base * hundredths / 100) for base in widths}
+        alpha = width_multiplier(channels, width)
+        assert {base: width(base * alpha) for base in widths} == channels
+        del channels[widths[-1]], channels[widths[0]]  # arrays of other layers are missing
+        alpha = width_multiplier(channels, width)
+        assert all(width(base * alpha) == count for base, count in channels.items())
+
+
+def test_one_layer_against_the_others() -> None:
+    """A damaged layer does not decide, whichever it is; nothing at all is the plain network."""
+    for damaged in (16, 96, 320):
+        channels = {base: rounded(base * 0.75) for base in (16, 24, 32, 64, 96, 160, 320)}
+        alpha = width_multiplier(channels | {damaged: 1000}, rounded)
+        assert all(rounded(b * alpha) == n for b, n in channels.items() if b != damaged)
+    assert width_multiplier({32: 0}, rounded) == 1
