@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dsconv.compiler.fused import Fused
-from dsconv.compiler.parameters import Parameters
 from dsconv.compiler.passes import LAYERWISE, optimise
+from dsconv.compiler.weights import FoldedWeights
 from dsconv.graph import Graph
 from dsconv.layers import Add, GlobalAveragePool, Input, Layer, MaxPool, Shape
 
@@ -53,7 +53,7 @@ def folded(graph: Graph, weights: Mapping[str, Any]) -> list[Operation]:
     ValueError
         Names a layer that the writers do not know.
     """
-    parameters = Parameters(graph, weights)
+    parameters = FoldedWeights(graph, weights)
     merged = optimise(graph, LAYERWISE)
     operations = []
     for name, node in merged.nodes.items():

@@ -63,8 +63,8 @@ def unfused(graph: Graph, threads: int) -> Model:
     """A model whose every convolution is a step of its own, with batch norm and clip folded in."""
     from dsconv.compiler.lowering import lower
     from dsconv.compiler.model import Model
-    from dsconv.compiler.parameters import Parameters
     from dsconv.compiler.passes import LAYERWISE, optimise
+    from dsconv.compiler.weights import FoldedWeights
 
-    weights = Parameters(graph, graph.init_weights(0))
+    weights = FoldedWeights(graph, graph.init_weights(0))
     return Model(graph.name, lower(optimise(graph, LAYERWISE), weights), threads)

@@ -68,17 +68,15 @@ def compile(
     """
     # Models out of files run without these.
     from dsconv.compiler.lowering import lower
-    from dsconv.compiler.packings import packings_of, winograd_tiles
-    from dsconv.compiler.parameters import Parameters
     from dsconv.compiler.passes import optimise
+    from dsconv.compiler.weights import FoldedWeights
     from dsconv.layers.base import flag
     from dsconv.weights.source import GraphSource
 
     graph.validate()
     flag(winograd, "winograd")
     values = graph.init_weights(0) if weights is None else weights
-    fused = optimise(graph)
-    found = packings_of(fused, winograd_tiles(fused)) if winograd else None
-    model = Model(graph.name, lower(fused, Parameters(graph, values), found), threads)
+    program = lower(optimise(graph), FoldedWeights(graph, values), winograd=winograd)
+    model = Model(graph.name, program, threads)
     model.source = GraphSource(graph, weights)
     return model

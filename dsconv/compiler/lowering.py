@@ -1,312 +1,218 @@
-"""Lowering: an optimised graph becomes packed weights and steps for the kernels."""
+"""Lower an optimised graph: plan memory, plan a step or more for each layer, pack the weights.
+
+    graph -> places of its tensors -> plans of steps, layer by layer -> packed weights -> program
+
+`lower` is the story; behind it is one function for each layer kind, found in `_PLAN`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from dsconv import layers
-from dsconv.arguments.window import window
-from dsconv.compiler.executable import MOST_STEPS
+from dsconv.compiler import copies
 from dsconv.compiler.fused import Fused, Stage
-from dsconv.compiler.layout import VIEWS, Layout
-from dsconv.compiler.packings import Packing, packings_of
-from dsconv.compiler.rearranging import (
-    broadcast,
-    channel_shuffle,
-    concat,
-    copy_step,
-    pad,
-    slice_axes,
-    space_to_depth,
-    split,
-    transpose,
-)
-from dsconv.graph import Graph, Node
+from dsconv.compiler.node import PlacedNode, as_map
+from dsconv.compiler.places import VIEWS, Places
+from dsconv.compiler.weights import FoldedWeights
+from dsconv.graph import Graph
 from dsconv.kernels import dispatch
-from dsconv.kernels import steps as kernel_steps
-from dsconv.kernels.memory import Block
-from dsconv.kernels.packing import PackedWeight, round_up
-from dsconv.layers import Shape
+from dsconv.kernels.named_program import Features, LayerLine, NamedProgram
+from dsconv.kernels.plans import StepPlan, copy_plan, pack_steps
+from dsconv.kernels.steps import UNBOUNDED, conv2d_op
+from dsconv.kernels.winograd import best_tile, transform
 
-Map = tuple[int, int, int]
-Packings = Mapping[str, Packing]
+MOST_STEPS = 1 << 16  # of a model
 
-
-class Weights(Protocol):
-    """What lowering asks for: `Parameters` of a graph, or what `stored` has of a compiled one."""
-
-    def packed(
-        self, stage: Stage, packing: Packing, block: Block
-    ) -> tuple[PackedWeight, np.ndarray | None]: ...
-    def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]: ...
-    def read(self, name: str) -> np.ndarray: ...
+Plan = Callable[[PlacedNode], list[StepPlan]]
 
 
-class Record(NamedTuple):
-    """What a profile says of one layer of the optimised graph."""
-
-    name: str
-    kind: str
-    mult_adds: int
-    parameters: int  # kernel weights
-    steps: int  # how many steps it became
-
-
-class Lowered:
-    """A graph ready to run on one instruction set."""
-
-    def __init__(self, graph: Graph, kernels: ModuleType, packings: Packings) -> None:
-        self.graph, self.kernels = graph, kernels  # the graph is optimised
-        self.packings = packings  # by name of the stage
-        self.layout = Layout(graph)
-        widths = kernels.lanes, kernels.block
-        floats = sum(round_up(packing.floats(widths), 16) for packing in packings.values())
-        self.block = Block(floats)  # memory of the packed weights, each from a cache line on
-        self.steps: list[Any] = []
-        self.records: list[Record] = []
-        # Called before the weights are touched: raises ValueError if they are no longer there.
-        self.check: Callable[[], None] = _always_there
-
-    @property
-    def inputs(self) -> dict[str, Shape]:
-        """Shapes by tensor name, without the batch."""
-        return {name: self.graph.shape(name) for name in self.graph.inputs}
-
-    @property
-    def outputs(self) -> dict[str, Shape]:
-        """Shapes by tensor name, without the batch."""
-        return {name: self.graph.shape(name) for name in self.graph.outputs}
-
-    @property
-    def unshared(self) -> int:
-        """Floats of the arena for each image if no two tensors shared memory."""
-        return self.layout.unshared
-
-    @property
-    def mult_adds(self) -> int:
-        """Of all layers, for each image."""
-        return sum(record.mult_adds for record in self.records)
-
-    @property
-    def lowered(self) -> Lowered:
-        """Itself: see `Runnable`."""
-        return self
-
-
-def _always_there() -> None:
-    """Weights in memory of their own."""
-
-
-def lower(graph: Graph, weights: Weights, packings: Packings | None = None) -> Lowered:
-    """Plan memory, pack weights layer by layer and emit the steps.
+def lower(graph: Graph, weights: FoldedWeights, *, winograd: bool = False) -> NamedProgram:
+    """Make the program that computes a graph, for the instruction set in use.
 
     Parameters
     ----------
     graph
         An optimised graph.
     weights
-        Where to get them.
-    packings
-        `packings_of(graph)`, perhaps with tiles of Winograd's algorithm.
+        Its weights, read and folded when they are packed, one step at a time.
+    winograd
+        Use Winograd's algorithm for the convolutions where it pays.
 
     Raises
     ------
     ValueError
         If there are more than 2^16 steps, as only copies of maps with many axes make.
     """
-    lowered = Lowered(graph, dispatch.kernels, packings or packings_of(graph))
+    places = Places(graph)
+    plans: list[StepPlan] = []
+    lines: list[LayerLine] = []
+    ends: dict[str, int] = {}  # steps up to the layer and with it, by layer
     for node in graph.nodes.values():
         if isinstance(node.layer, (layers.Input, *VIEWS)):
             continue
-        emit = Emitter(lowered, node, weights)
-        steps = _EMIT[type(node.layer)](emit)
-        lowered.steps += steps
-        if len(lowered.steps) + len(lowered.layout.copies) > MOST_STEPS:
+        own = _PLAN[type(node.layer)](PlacedNode(graph, places, node, weights, winograd))
+        plans += own
+        if len(plans) + len(places.copies) > MOST_STEPS:
             raise ValueError(f"layer {node.name!r}: the graph takes more than {MOST_STEPS} steps")
-        shapes = graph.input_shapes(node.name)
-        count = node.layer.weights(shapes) if isinstance(node.layer, Fused) else 0
-        lowered.records.append(
-            Record(node.name, node.layer.label, node.layer.mult_adds(shapes), count, len(steps))
-        )
-    for source, output in lowered.layout.copies:
-        size = lowered.layout.size(source)
-        place = lowered.layout.place(source), lowered.layout.output_place(output)
-        lowered.steps.append(copy_step(lowered.kernels, size, size, *place, (size,), (1,), (1,)))
-        lowered.records.append(Record(output, "copy", 0, 0, 1))
-    return lowered
+        ends[node.name] = len(plans)
+        lines.append(_line(graph, node.name, len(own)))
+    for source, output in places.copies:
+        to = places.output_place(output)
+        plans.append(copy_plan(places.size(source), places.place(source), to))
+        lines.append(LayerLine(output, "copy", 0, 0, 1))
+    steps, floats = pack_steps(dispatch.kernels, plans)
+    return NamedProgram(
+        dispatch.kernels,
+        steps,
+        floats,
+        {name: graph.shape(name) for name in graph.inputs},
+        {name: graph.shape(name) for name in graph.outputs},
+        lines,
+        _features(graph, places, ends),
+        places.unshared,
+    )
 
 
-class Emitter:
-    """What the emission of one node's steps looks at."""
-
-    def __init__(self, lowered: Lowered, node: Node, weights: Weights) -> None:
-        graph, layout = lowered.graph, lowered.layout
-        self.kernels, self.node, self.layer = lowered.kernels, node, node.layer
-        self.shapes = graph.input_shapes(node.name)
-        self.inputs = [layout.place(tensor) for tensor in node.inputs]
-        self.outputs = [layout.place(tensor) for tensor in graph.tensors(node.name)]
-        self.output_shapes = [graph.shape(tensor) for tensor in graph.tensors(node.name)]
-        self._lowered, self._weights = lowered, weights
-
-    def stage(self, stage: Stage) -> tuple[Any, np.ndarray | None]:
-        """Packed weight and bias of a stage."""
-        packing = self._lowered.packings[stage.name]
-        packed, bias = self._weights.packed(stage, packing, self._lowered.block)
-        return packed.data, bias
-
-    def tile(self, stage: Stage) -> int:
-        """Of Winograd's algorithm, or 0."""
-        return self._lowered.packings[stage.name].tile
-
-    def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-        factor, shift = self._weights.norm(name, epsilon)
-        return factor.astype(np.float32), shift.astype(np.float32)
-
-    def read(self, name: str) -> np.ndarray:
-        return self._weights.read(name).copy()
-
-    def step(self, op: str, **fields: Any) -> Any:
-        """A step from the first input (and the second, if any) to the first output."""
-        geometry = kernel_steps.geometry(
-            as_map(self.shapes[0]), as_map(self.output_shapes[0]), **fields
-        )
-        residual = self.inputs[1] if len(self.inputs) > 1 else None
-        return self.kernels.Step(op, geometry, self.inputs[0], self.outputs[0], residual)
+def _line(graph: Graph, name: str, steps: int) -> LayerLine:
+    layer, shapes = graph.nodes[name].layer, graph.input_shapes(name)
+    parameters = layer.weights(shapes) if isinstance(layer, Fused) else 0
+    return LayerLine(name, layer.label, layer.mult_adds(shapes), parameters, steps)
 
 
-def as_map(shape: Shape) -> Map:
-    """Any shape as (H, W, C) with the same last axis."""
-    return (1, math.prod(shape[:-1]), shape[-1]) if len(shape) != 3 else tuple(shape)  # type: ignore
+def _features(graph: Graph, places: Places, ends: dict[str, int]) -> Features | None:
+    """Return where the input of the last fully connected layer is, if the graph ends in one."""
+    if len(graph.outputs) > 1:
+        return None
+    node = graph.nodes[graph.outputs[0].partition(":")[0]]
+    while isinstance(node.layer, (layers.Softmax, layers.Flatten, layers.Reshape)):
+        node = graph.nodes[node.inputs[0].partition(":")[0]]
+    if not (isinstance(node.layer, Fused) and isinstance(node.layer.last.layer, layers.Dense)):
+        return None
+    tensor = node.inputs[0]
+    before = ends[node.name] - 1  # a fully connected layer is one step
+    return Features(before, places.place(tensor), graph.shape(tensor))
 
 
 def _bounds(clip: tuple[float, float] | None) -> tuple[float, float]:
-    return kernel_steps.UNBOUNDED if clip is None else clip
+    return UNBOUNDED if clip is None else clip
 
 
-def _fused(emit: Emitter) -> list[Any]:
-    """A chain of stages is one step, whichever kernel it takes."""
-    layer: Fused = emit.layer  # type: ignore[assignment]
-    if len(layer.stages) > 1:
-        return [_chain(emit, layer)]
-    (stage,), kernels = layer.stages, emit.kernels
-    last, (shape, output) = stage.layer, layer.shapes(emit.shapes)
-    ends: tuple[Any, ...] = _bounds(last.clip), emit.inputs[0], emit.outputs[0]
-    if isinstance(last, layers.DepthwiseConv2D):
-        place = last.window([shape])
-        data = emit.stage(stage)
-        return [
-            kernel_steps.depthwise(kernels, as_map(shape), place, last.multiplier, *data, *ends)
-        ]
-    if isinstance(last, layers.Dense):
-        place, groups, shape = window((1, 1), 1), 1, (1, 1, shape[0])
+def _fused(at: PlacedNode) -> list[StepPlan]:
+    """Plan one step for a chain of stages, whichever kernel it takes."""
+    layer: Fused = at.layer  # type: ignore[assignment]
+    chain, last = layer.shapes(at.shapes), layer.last.layer
+    stages = dict(zip(("", "mid_", "in_"), reversed(layer.stages), strict=False))
+    fields: dict[str, Any] = {"bounds": _bounds(last.clip)}
+    tile = 0
+    if len(stages) == 1 and isinstance(last, layers.Dense):
+        op = "pointwise"
+    elif len(stages) == 1 and isinstance(last, layers.DepthwiseConv2D):
+        op = "depthwise"
+        fields |= {"window": last.window(chain[:1]), "multiplier": last.multiplier}
+    elif len(stages) == 1:
+        assert isinstance(last, layers.Conv2D)
+        window, channels = last.window(chain[:1]), chain[0][2]
+        tile = best_tile(window, channels, last.filters, last.groups) if at.winograd else 0
+        op, numbers = conv2d_op(window, channels, last.filters, last.groups, tile)
+        fields |= {"window": window, **numbers}
     else:
-        place, groups = last.window([shape]), last.groups
-    ends = *ends, emit.inputs[1] if layer.residual else None, emit.tile(stage)
-    data = emit.stage(stage)
-    return [kernel_steps.conv2d(kernels, as_map(shape), place, output[-1], groups, *data, *ends)]
+        depthwise = stages["mid_"].layer
+        assert isinstance(depthwise, layers.DepthwiseConv2D)
+        low, high = _bounds(depthwise.clip)
+        fields |= {"window": depthwise.window([chain[-3]]), "mid_low": low, "mid_high": high}
+        op = "separable"
+        fields["multiplier"] = depthwise.multiplier
+        if "in_" in stages:
+            op = "inverted_residual"
+            low, high = _bounds(stages["in_"].layer.clip)
+            fields |= {"hidden": chain[1][2], "in_low": low, "in_high": high}
+    return [at.step(op, weights=partial(_arrays, stages, at.weights, tile), **fields)]
 
 
-def _chain(emit: Emitter, layer: Fused) -> Any:
-    """[expansion,] depthwise and projection in one step."""
-    *front, middle, last = layer.stages
-    depthwise, chain, kernels = middle.layer, layer.shapes(emit.shapes), emit.kernels
-    assert isinstance(depthwise, layers.DepthwiseConv2D)
-    shape, channels, place = as_map(chain[0]), chain[-1][2], depthwise.window([chain[-3]])
-    data = *emit.stage(middle), *emit.stage(last)
-    ends: dict[str, Any] = {
-        "mid_bounds": _bounds(depthwise.clip),
-        "bounds": _bounds(last.layer.clip),
-        "x": emit.inputs[0],
-        "y": emit.outputs[0],
-        "residual": emit.inputs[1] if layer.residual else None,
-    }
-    if not front:
-        return kernel_steps.separable(
-            kernels, shape, place, depthwise.multiplier, channels, *data, **ends
-        )
-    (expand,) = front
-    ends["in_bounds"] = _bounds(expand.layer.clip)
-    expansion = emit.stage(expand)
-    return kernel_steps.inverted_residual(
-        kernels, shape, place, chain[1][2], channels, *expansion, *data, **ends
-    )
+def _arrays(
+    stages: dict[str, Stage], weights: FoldedWeights, tile: int
+) -> dict[str, np.ndarray | None]:
+    """Return the plain weights of a step: those of its stages, folded."""
+    arrays: dict[str, np.ndarray | None] = {}
+    for prefix, stage in stages.items():
+        weight, bias = weights.folded(stage)
+        arrays[f"{prefix}weight"] = transform(weight, tile) if tile else weight
+        arrays[f"{prefix}bias"] = bias
+    return arrays
 
 
-def _elementwise(op: str, **fields: Any) -> Callable[[Emitter], list[Any]]:
-    """A layer that one kernel runs with a few numbers from its attributes."""
+def _plain(op: str, **fields: Any) -> Plan:
+    """Plan a layer that one kernel runs with a few numbers from its attributes."""
 
-    def emit_step(emit: Emitter) -> list[Any]:
-        values = {k: v(emit.layer) if callable(v) else v for k, v in fields.items()}
-        return [emit.step(op, **values)]
+    def plan(at: PlacedNode) -> list[StepPlan]:
+        values = {k: v(at.layer) if callable(v) else v for k, v in fields.items()}
+        return [at.step(op, **values)]
 
-    return emit_step
+    return plan
 
 
-def _activation(mode: str) -> Callable[[Emitter], list[Any]]:
-    def emit_step(emit: Emitter) -> list[Any]:
-        layer = vars(emit.layer)
+def _activation(mode: str) -> Plan:
+    def plan(at: PlacedNode) -> list[StepPlan]:
+        layer, code = vars(at.layer), dispatch.kernels.MODES[mode]
         bounds = layer.get("low", -math.inf), layer.get("high", math.inf)
-        code = emit.kernels.MODES[mode]
-        return [emit.step("activation", mode=code, alpha=layer.get("slope", 0.0), bounds=bounds)]
+        return [at.step("activation", mode=code, alpha=layer.get("slope", 0.0), bounds=bounds)]
 
-    return emit_step
-
-
-def _batch_norm(emit: Emitter) -> list[Any]:
-    data = emit.norm(emit.node.name, vars(emit.layer)["epsilon"])
-    return [
-        kernel_steps.scale(
-            emit.kernels, as_map(emit.shapes[0]), *data, x=emit.inputs[0], y=emit.outputs[0]
-        )
-    ]
+    return plan
 
 
-def _l2(emit: Emitter) -> list[Any]:
-    geometry = kernel_steps.geometry(
-        as_map(emit.shapes[0]), as_map(emit.shapes[0]), alpha=vars(emit.layer)["epsilon"]
-    )
-    weights = {"weight": emit.read(f"{emit.node.name}/scale")}
-    return [emit.kernels.Step("l2", geometry, emit.inputs[0], emit.outputs[0], None, weights)]
+def _batch_norm(at: PlacedNode) -> list[StepPlan]:
+    def arrays() -> dict[str, np.ndarray]:
+        factor, shift = at.weights.norm(at.name, vars(at.layer)["epsilon"])
+        return {"weight": factor.astype(np.float32), "bias": shift.astype(np.float32)}
+
+    return [at.step("scale", weights=arrays)]
 
 
-def _mul(emit: Emitter) -> list[Any]:
-    """The map first; a vector is used again for every pixel."""
-    (a, b), (first, second) = emit.shapes, emit.inputs
-    if math.prod(a) < math.prod(b):
-        (a, b), (first, second) = (b, a), (second, first)
-    geometry = kernel_steps.geometry(as_map(a), as_map(a), mode=int(math.prod(a) != math.prod(b)))
-    return [emit.kernels.Step("mul", geometry, first, emit.outputs[0], second)]
+def _l2(at: PlacedNode) -> list[StepPlan]:
+    def arrays() -> dict[str, np.ndarray]:
+        return {"weight": at.weights.read(f"{at.name}/scale")}
+
+    return [at.step("l2", weights=arrays, alpha=vars(at.layer)["epsilon"])]
 
 
-def _pool(op: str) -> Callable[[Emitter], list[Any]]:
-    def emit_step(emit: Emitter) -> list[Any]:
-        layer: layers.AveragePool | layers.MaxPool = emit.layer  # type: ignore[assignment]
+def _mul(at: PlacedNode) -> list[StepPlan]:
+    """Plan a product: the map comes first, and a vector is used again for every pixel."""
+    (a, b), (first, second) = map(math.prod, at.shapes), at.inputs
+    if a < b:
+        first, second = second, first
+    shape = as_map(at.output_shapes[0])
+    return [at.step("mul", shape=shape, x=first, residual=second, mode=int(a != b))]
+
+
+def _pool(op: str) -> Plan:
+    def plan(at: PlacedNode) -> list[StepPlan]:
+        layer: layers.AveragePool | layers.MaxPool = at.layer  # type: ignore[assignment]
         mode = int(getattr(layer, "count_padding", False))
-        return [emit.step(op, window=layer.window(emit.shapes), mode=mode)]
+        return [at.step(op, window=layer.window(at.shapes), mode=mode)]
 
-    return emit_step
+    return plan
 
 
-def _softmax(emit: Emitter) -> list[Any]:
-    shape = emit.shapes[0]
-    axis = vars(emit.layer)["axis"] % len(shape)
+def _softmax(at: PlacedNode) -> list[StepPlan]:
+    shape = at.shapes[0]
+    axis = vars(at.layer)["axis"] % len(shape)
     folded = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-    geometry = kernel_steps.geometry(folded, folded)
-    return [emit.kernels.Step("softmax", geometry, emit.inputs[0], emit.outputs[0])]
+    return [at.step("softmax", shape=folded, output=folded)]
 
 
-_EMIT: dict[type[layers.Layer], Callable[[Emitter], list[Any]]] = {
+_PLAN: dict[type[layers.Layer], Plan] = {
     Fused: _fused,
-    layers.Add: _elementwise("add", bounds=lambda layer: _bounds(layer.clip)),
+    layers.Add: _plain("add", bounds=lambda layer: _bounds(layer.clip)),
     layers.Mul: _mul,
     layers.BatchNorm: _batch_norm,
     layers.L2Normalize: _l2,
-    layers.LocalResponseNorm: _elementwise(
+    layers.LocalResponseNorm: _plain(
         "local_response",
         mode=lambda layer: layer.size,
         alpha=lambda layer: layer.alpha,
@@ -321,14 +227,14 @@ _EMIT: dict[type[layers.Layer], Callable[[Emitter], list[Any]]] = {
     layers.Softmax: _softmax,
     layers.MaxPool: _pool("max_pool"),
     layers.AveragePool: _pool("average_pool"),
-    layers.GlobalAveragePool: _elementwise("global_average"),
-    layers.Resize: _elementwise("resize", mode=lambda layer: int(layer.mode == "half_pixel")),
-    layers.Concat: concat,
-    layers.Split: split,
-    layers.ChannelShuffle: channel_shuffle,
-    layers.SpaceToDepth: space_to_depth,
-    layers.Transpose: transpose,
-    layers.Slice: slice_axes,
-    layers.Broadcast: broadcast,
-    layers.Pad: pad,
+    layers.GlobalAveragePool: _plain("global_average"),
+    layers.Resize: _plain("resize", mode=lambda layer: int(layer.mode == "half_pixel")),
+    layers.Concat: copies.concat,
+    layers.Split: copies.split,
+    layers.ChannelShuffle: copies.channel_shuffle,
+    layers.SpaceToDepth: copies.space_to_depth,
+    layers.Transpose: copies.transpose,
+    layers.Slice: copies.slice_axes,
+    layers.Broadcast: copies.broadcast,
+    layers.Pad: copies.pad,
 }

@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from dsconv.arguments.arrays import contiguous, float32, is_float32
 from dsconv.arguments.numbers import integer
+from dsconv.kernels.memory import aligned_copy
+from dsconv.kernels.program_text import program_lines, program_of
 from dsconv.kernels.threads import threads_or_default
+from dsconv.text.lines import from_text, one, to_text
 
 if TYPE_CHECKING:
-    from types import ModuleType
-    from typing import Protocol
+    from collections.abc import Callable
 
-    from dsconv.compiler.lowering import Lowered
     from dsconv.compiler.profile import Profile
+    from dsconv.kernels.named_program import NamedProgram
     from dsconv.text.lines import Fields
     from dsconv.weights.source import FileSource, GraphSource
-
-    class Runnable(Protocol):
-        """What a call needs: `lowering.Lowered`, or `executable.Executable` out of a file."""
-
-        @property
-        def kernels(self) -> ModuleType: ...
-        @property
-        def steps(self) -> Sequence[Any]: ...
-        @property
-        def inputs(self) -> Shapes: ...
-        @property
-        def outputs(self) -> Shapes: ...
-        @property
-        def unshared(self) -> int: ...
-        @property
-        def mult_adds(self) -> int: ...
-        @property
-        def check(self) -> Callable[[], None]: ...
-        @property
-        def lowered(self) -> Lowered: ...
-
 
 # A batch is run in parts whose activations stay in the caches: MobileNetV1 two images at a time (32
 # images, best per image: 1 13.2 ms, 2 13.2, 4 13.9, 13 14.2), V2 four (1 8.7 ms, 4 7.7, 13 8.2).
 CHUNK_BYTES = 10 << 20  # arena of one run
 
-PICKLE = 3  # version of what is in a pickle
-
-Shapes = dict[str, tuple[int, ...]]  # by tensor name, without the batch
+PICKLE = 4  # version of what is in a pickle
 
 
 class Model:
@@ -71,22 +49,13 @@ class Model:
 
     source: GraphSource | FileSource | None = None
 
-    def __init__(self, name: str, runnable: Runnable, threads: int | None = None) -> None:
+    def __init__(self, name: str, program: NamedProgram, threads: int | None = None) -> None:
         self.name = name
         self.threads = None if threads is None else integer(threads, "threads")
-        self._runnable = runnable
-        self.inputs, self.outputs = runnable.inputs, runnable.outputs
-        sizes = (tuple(map(math.prod, shapes.values())) for shapes in (self.inputs, self.outputs))
-        self._program = runnable.kernels.Program(runnable.steps, *sizes)
-        self.arena_bytes = 4 * runnable.unshared, 4 * self._program.arena
-        self._mult_adds = runnable.mult_adds
+        self._program = program
+        self.inputs, self.outputs = program.inputs, program.outputs
+        self.arena_bytes = 4 * program.unshared, 4 * program.arena
         self._chunk = max(1, CHUNK_BYTES // max(self.arena_bytes[1], 1))
-
-    @property
-    def _lowered(self) -> Lowered:
-        """The layers, for all but calls."""
-        self._runnable.check()
-        return self._runnable.lowered
 
     def __call__(self, x: Any) -> Any:
         """Run the model.
@@ -139,27 +108,27 @@ class Model:
             raise ValueError("x must have at least one example for a profile, got none")
         results = tuple(np.empty((count, *s), np.float32) for s in self.outputs.values())
         threads = self._threads(count)
-        records, total, peak = self._lowered.records, [], Peak(self._runnable.kernels)
+        layers, total, peak = self._program.layers, [], Peak(self._program.kernels)
         stamps = np.zeros(len(self._program.steps) + 1)
-        starts = np.cumsum([0] + [record.steps for record in records])
-        layers = [StepProfile(r.name, r.kind, r.mult_adds, r.parameters, []) for r in records]
+        starts = np.cumsum([0] + [layer.steps for layer in layers])
+        profiles = [StepProfile(*layer[:4], []) for layer in layers]
         for _ in range(integer(repeats, "repeats")):
             peak.sample()
-            times = np.zeros(len(records))
+            times = np.zeros(len(layers))
             for views, images in self._parts(arrays + results):
                 self._program.run(views, images, threads, stamps)
                 times += np.diff(stamps[starts])
             total.append(float(times.sum()))
-            for layer, seconds in zip(layers, times, strict=True):
-                layer.times.append(float(seconds))
+            for profile, seconds in zip(profiles, times, strict=True):
+                profile.times.append(float(seconds))
         arena = self.arena_bytes[1] * min(count, self._chunk)
-        return Profile(layers, total, threads * peak.gflops, arena, count)
+        return Profile(profiles, total, threads * peak.gflops, arena, count)
 
     def _parts(
         self, arrays: tuple[np.ndarray, ...]
     ) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
         """A batch in parts of at most `_chunk` examples: views of the arrays, and how many."""
-        self._runnable.check()
+        self._program.check()
         count = len(arrays[0])
         if 0 < count <= self._chunk:
             yield arrays, count
@@ -170,7 +139,7 @@ class Model:
 
     def _threads(self, images: int) -> int:
         """Threads of a call: by default a network that is done in microseconds runs on one."""
-        if self.threads is None and images * self._mult_adds < 1 << 20:
+        if self.threads is None and images * self._program.mult_adds < 1 << 20:
             return 1
         return threads_or_default(self.threads)
 
@@ -211,38 +180,54 @@ class Model:
         return tuple(arrays), single[0]
 
     def _details(self) -> Fields:
-        """Further arguments of the constructor, as lines of text; for pickles and files."""
+        """Return further arguments of the constructor, as lines of text."""
         return {}
 
     @classmethod
     def _checked_details(cls, lines: Fields) -> dict[str, Any]:
-        """`_details` out of a file that nobody vouches for as arguments; ValueError if unfit."""
+        """Return the arguments that `_details` wrote, out of a file that nobody vouches for.
+
+        Raises
+        ------
+        ValueError
+            If a line is missing, left over or out of range.
+        """
         if lines:
             raise ValueError(f"a model has no lines {sorted(lines)}")
         return {}
 
-    def __getstate__(self) -> dict[str, Any]:
-        from dsconv.compiler.stored import arrays_of, recipe_of
+    def _described(self) -> tuple[Fields, np.ndarray]:
+        """Return all of the model as lines of text and weights, for files and pickles."""
+        self._program.check()
+        lines = {"name": [self.name], **self._details(), **program_lines(self._program)}
+        return lines, self._program.floats
 
-        return {
-            "version": PICKLE,
-            "name": self.name,
-            "recipe": recipe_of(self._lowered),
-            "arrays": arrays_of(self._lowered),
-            "threads": self.threads,
-            "details": self._details(),
-        }
+    @classmethod
+    def _restored(
+        cls,
+        lines: Fields,
+        floats: np.ndarray,
+        threads: int | None,
+        check: Callable[[], None] = lambda: None,
+    ) -> Self:
+        """Make the model that `_described` described, for the instruction set in use."""
+        name = one(lines, "name")
+        program = program_of(lines, floats, check)
+        return cls(name, program, threads, **cls._checked_details(lines))
+
+    def __getstate__(self) -> dict[str, Any]:
+        lines, floats = self._described()
+        text = to_text(lines)
+        return {"version": PICKLE, "text": text, "floats": floats, "threads": self.threads}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Pack the weights for the instruction set in use, unless they are."""
-        from dsconv.compiler.stored import in_one_block, restore
-
         if state.get("version") != PICKLE:
-            raise ValueError("the pickle was written by another version of dsconv")
-        lowered = restore(state["recipe"], in_one_block(state["arrays"]))
-        arguments = state["name"], lowered, state["threads"]
-        details = self._checked_details(dict(state["details"]))
-        self.__init__(*arguments, **details)  # type: ignore[misc]
+            raise ValueError(
+                "the pickle was written by another version of dsconv; compile the model again"
+            )
+        floats = aligned_copy(state["floats"])
+        restored = self._restored(from_text(state["text"]), floats, state["threads"])
+        self.__dict__.update(restored.__dict__)
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, inputs={self.inputs}, outputs={self.outputs})"

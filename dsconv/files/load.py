@@ -11,9 +11,9 @@ import numpy as np
 from dsconv.arguments.numbers import integer
 
 if TYPE_CHECKING:
-    from dsconv.compiler.lowering import Lowered
     from dsconv.compiler.model import Model
     from dsconv.graph import Graph
+    from dsconv.kernels.named_program import NamedProgram
     from dsconv.weights.file import WeightFile
 
 __all__ = ["load"]
@@ -109,13 +109,13 @@ def _from_weights(
     found = recognise(file, resolution)
     graph = found.graph
     _check_classes(file.path, found.classes, classes, labels)
-    lowered = _lower(file.path, graph, found.weights, found.family)
+    program = _lower(file.path, graph, found.weights, found.family)
     model: Model
-    if takes_pictures(lowered.inputs, lowered.outputs):
+    if takes_pictures(program.inputs, program.outputs):
         about = found.family, found.preprocessing, found.classes, labels
-        model = Classifier(graph.name, lowered, threads, *about)
+        model = Classifier(graph.name, program, threads, *about)
     else:
-        model = Model(graph.name, lowered, threads)
+        model = Model(graph.name, program, threads)
     model.source = FileSource.of(file)
     return model
 
@@ -150,14 +150,14 @@ def _find(path_or_name: str | os.PathLike[str]) -> str:
     raise FileNotFoundError(f"{path}: no such file, and no name of published weights ({known})")
 
 
-def _lower(path: str, graph: Graph, weights: Mapping[str, np.ndarray], family: str) -> Lowered:
+def _lower(path: str, graph: Graph, weights: Mapping[str, np.ndarray], family: str) -> NamedProgram:
     """Read, fold and pack the weights; errors name the file."""
     from dsconv.compiler.lowering import lower
-    from dsconv.compiler.parameters import Parameters
     from dsconv.compiler.passes import optimise
+    from dsconv.compiler.weights import FoldedWeights
 
     try:
-        return lower(optimise(graph), Parameters(graph, weights))
+        return lower(optimise(graph), FoldedWeights(graph, weights))
     except (TypeError, ValueError) as error:
         if str(error).startswith(path):
             raise

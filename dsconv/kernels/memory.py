@@ -16,14 +16,9 @@ def aligned_empty(floats: int) -> np.ndarray:
     return raw[start : start + floats]
 
 
-class Block:
-    """One stretch of memory that hands out vectors: `empty` for all weights of a network."""
-
-    def __init__(self, floats: int) -> None:
-        self._memory = aligned_empty(floats)
-        self._taken = 0
-
-    def __call__(self, floats: int) -> np.ndarray:
-        start = self._taken
-        self._taken += -(-floats // 16) * 16
-        return self._memory[start : start + floats]
+def aligned_copy(floats: np.ndarray) -> np.ndarray:
+    """Copy a float32 vector to a cache line; the copy is read-only."""
+    copy = aligned_empty(len(floats))
+    copy[...] = floats
+    copy.flags.writeable = False
+    return copy

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -117,29 +116,6 @@ def pack_named(
     return PackedWeight(kind, weight.shape, groups, dispatch.isa, data)
 
 
-def unpack(
-    data: np.ndarray, kind: str, shape: tuple[int, ...], groups: int, widths: Widths
-) -> np.ndarray:
-    """The array of this shape that was packed into `data` for kernels of these widths."""
-    _, block = widths
-    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
-        taps = shape[0] * shape[1]
-        blocks = data.reshape(-1, taps, block).transpose(1, 0, 2)
-        channels = math.prod(shape[2:])
-        return blocks.reshape(taps, -1)[:, :channels].reshape(shape)
-    winograd = kind == "winograd"
-    matrices = math.prod(shape[:2]) if winograd else groups
-    depth = math.prod(shape[2:-1] if winograd else shape[:-1])
-    columns = shape[-1] // groups
-    whole = columns // block * block
-    parts = []
-    for part in data.reshape(matrices, -1):
-        panels = part[: depth * whole].reshape(-1, depth, block).transpose(1, 0, 2)
-        rest = part[depth * whole :].reshape(depth, -1)[:, : columns - whole]
-        parts.append(np.hstack([panels.reshape(depth, whole), rest]))
-    return (np.stack(parts) if winograd else np.hstack(parts)).reshape(shape)
-
-
 def packed_floats(
     shape: tuple[int, ...], kind: str, groups: int = 1, widths: Widths | None = None
 ) -> int:
@@ -148,14 +124,6 @@ def packed_floats(
     if kind == "depthwise" or _runs_as_depthwise(shape, groups):
         return shape[0] * shape[1] * round_up(math.prod(shape[2:]), block)
     return groups * math.prod(shape[:-1]) * round_up(shape[-1] // groups, lanes)
-
-
-def bias_floats(shape: tuple[int, ...], kind: str, groups: int, widths: Widths) -> int:
-    """Size of the bias beside a packed weight, see `pack_bias`."""
-    lanes, block = widths
-    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
-        return round_up(math.prod(shape[2:]), block)
-    return groups * round_up(shape[-1] // groups, lanes)
 
 
 def round_up(number: int, step: int) -> int:
@@ -168,13 +136,13 @@ def _runs_as_depthwise(shape: tuple[int, ...], groups: int) -> bool:
     return groups > 1 and shape[2] == 1
 
 
-def pack_panels(weight: np.ndarray, groups: int, data: np.ndarray, kernels: ModuleType) -> None:
+def pack_panels(weight: np.ndarray, groups: int, data: np.ndarray, widths: Any) -> None:
     """Panels of `block` columns, the last one as narrow as whole vecs allow, group after group."""
     # weight: (K, N) -> (groups, [panels][K][block], [K][rest])
     depth, columns = weight.shape
     columns //= groups
-    block = kernels.block
-    padded = round_up(columns, kernels.lanes)
+    block = widths.block
+    padded = round_up(columns, widths.lanes)
     for group in range(groups):
         part = weight[:, group * columns : (group + 1) * columns]
         out = data[group * depth * padded : (group + 1) * depth * padded]
@@ -191,12 +159,12 @@ def pack_panels(weight: np.ndarray, groups: int, data: np.ndarray, kernels: Modu
             rest[:, : columns - whole] = part[:, whole:]
 
 
-def pack_depthwise(weight: np.ndarray, data: np.ndarray, kernels: ModuleType) -> None:
+def pack_depthwise(weight: np.ndarray, data: np.ndarray, widths: Any) -> None:
     """Blocks of output channels c * multiplier + m, zero-filled: [blocks][KH * KW][block]."""
     # weight: (KH, KW, C, M) -> (KH * KW, C * M) -> (blocks, KH * KW, block)
     taps = weight.shape[0] * weight.shape[1]
     weight = weight.reshape(taps, -1)
-    channels, block = weight.shape[1], kernels.block
+    channels, block = weight.shape[1], widths.block
     out = data.reshape(-1, taps, block)
     whole = channels // block
     out[:whole] = weight[:, : whole * block].reshape(taps, whole, block).transpose(1, 0, 2)
@@ -213,10 +181,3 @@ def pack_bias(bias: np.ndarray | None, channels: int, groups: int, width: int) -
     if bias is not None:
         data[:, : channels // groups] = bias.reshape(groups, -1)
     return data.reshape(-1)
-
-
-def unpack_bias(data: np.ndarray, kind: str, shape: tuple[int, ...], groups: int) -> np.ndarray:
-    """The bias per output channel that was packed into `data` beside a weight of this shape."""
-    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
-        return data[: math.prod(shape[2:])]
-    return data.reshape(groups, -1)[:, : shape[-1] // groups].reshape(-1)

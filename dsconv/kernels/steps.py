@@ -58,6 +58,23 @@ def conv2d(
     return kernels.Step(op, fields, x, y, residual, weights)
 
 
+def conv2d_op(
+    window: Window, channels: int, filters: int, groups: int, tile: int = 0
+) -> tuple[str, dict[str, int]]:
+    """Return the op that computes a standard convolution, and its own fields of the geometry.
+
+    One input channel in each group makes it a depthwise convolution, a 1x1 kernel without padding
+    and groups a pointwise one. With a `tile` it runs by Winograd's algorithm.
+    """
+    if groups > 1 and groups == channels:
+        return "depthwise", {"multiplier": filters // groups}
+    if tile:
+        return "winograd", {"tile": tile}
+    if window.kernel == (1, 1) and groups == 1 and window.pad == ((0, 0), (0, 0)):
+        return "pointwise", {}
+    return "standard", {"groups": groups}
+
+
 def depthwise(
     kernels: ModuleType, shape: tuple[int, int, int], window: Window, multiplier: int,
     weight: np.ndarray, bias: np.ndarray | None, bounds: Bounds = UNBOUNDED,

@@ -54,19 +54,26 @@ def number(text: str, name: str, minimum: int = 0, maximum: int = 2**63 - 1) -> 
 
 
 def shape_lines(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Shapes by name, one a line: `224,224,3 name`."""
+    """Return shapes by name as lines: `224,224,3 name`."""
     return [f"{','.join(map(str, shape))} {name}" for name, shape in shapes.items()]
 
 
+def shape_of(text: str, what: str) -> tuple[int, ...]:
+    """Return the shape of a text such as `224,224,3`."""
+    shape = tuple(number(size, what, 1) for size in text.split(",")) if text else ()
+    if len(shape) > MOST_AXES:
+        raise ValueError(f"{what} must have up to {MOST_AXES} axes, got {len(shape)}")
+    return shape
+
+
 def shapes_of(lines: Iterable[str], what: str) -> dict[str, tuple[int, ...]]:
-    """What `shape_lines` made."""
+    """Return what `shape_lines` wrote."""
     shapes: dict[str, tuple[int, ...]] = {}
     for line in lines:
         sizes, _, name = line.partition(" ")
-        shape = tuple(number(size, what, 1) for size in sizes.split(",")) if sizes else ()
-        if name in shapes or len(shape) > MOST_AXES:
-            raise ValueError(f"{what} must have names of its own and up to {MOST_AXES} axes")
-        shapes[name] = shape
+        if name in shapes:
+            raise ValueError(f"{what} must have names of its own, got {name[:80]!r} twice")
+        shapes[name] = shape_of(sizes, what)
     if not shapes:
         raise ValueError(f"there must be at least one line {what!r}")
     return shapes

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dsconv.arguments.numbers import integer
-from dsconv.compiler.model import Model, Shapes
+from dsconv.compiler.model import Model
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.text.lines import Fields, at_most_one, number, one
 
 if TYPE_CHECKING:
-    from dsconv.compiler.model import Runnable
+    from dsconv.kernels.named_program import NamedProgram, Shapes
 
 Picture = str | os.PathLike | np.ndarray  # a file, or uint8 (H, W, 3)
 
@@ -42,14 +42,14 @@ class Classifier(Model):
     def __init__(
         self,
         name: str,
-        runnable: Runnable,
+        program: NamedProgram,
         threads: int | None,
         family: str,
         preprocessing: Preprocessing | None,
         classes: int | None,
         labels: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(name, runnable, threads)
+        super().__init__(name, program, threads)
         if not takes_pictures(self.inputs, self.outputs):
             raise ValueError(
                 "a classifier takes one square RGB picture and gives one vector, got inputs "
@@ -165,9 +165,7 @@ class Classifier(Model):
         """The model up to the classifier; it shares the packed weights."""
         if self.classes is None:
             return self
-        from dsconv.compiler.features import before_classifier
-
-        return Model(self.name, before_classifier(self._lowered), self.threads)
+        return Model(self.name, self._program.up_to_features(self.name), self.threads)
 
     def _name(self, index: int) -> str:
         return self.labels[index] if self.labels else f"class {index}"

@@ -12,8 +12,8 @@ from layer_cases import ALL, name_of
 from layer_cases import random_weights as layer_weights
 from random_graphs import RandomGraph, random_graphs, random_inputs
 
+from dsconv.compiler.copies import MOST_COPIES
 from dsconv.compiler.passes import optimise
-from dsconv.compiler.rearranging import MOST_COPIES
 from dsconv.graph import Graph
 from dsconv.kernels import dispatch
 from dsconv.layers import Add, Layer

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from random_graphs import RandomGraph, random_graphs
 
 from dsconv import models
-from dsconv.compiler.layout import Layout
-from dsconv.compiler.memory import ALIGNMENT, Buffer, plan, unshared
 from dsconv.compiler.passes import optimise
+from dsconv.compiler.places import ALIGNMENT, Buffer, Places, plan, unshared
 from dsconv.graph import Graph
 from dsconv.layers import Flatten, Input, Reshape
 
@@ -96,7 +95,7 @@ def roots(graph: Graph) -> dict[str, str]:
 class Memory:
     """Who wrote which floats last."""
 
-    def __init__(self, graph: Graph, layout: Layout) -> None:
+    def __init__(self, graph: Graph, layout: Places) -> None:
         self.root, self.layout = roots(graph), layout
         self.size = {t: math.prod(graph.shape(t)) for t in self.root}
         arrays = (*graph.inputs, *graph.outputs)  # the slots from 1 on
@@ -124,9 +123,9 @@ def overlap(a: Span, b: Span) -> bool:
     return a[0] == b[0] and a[1] < b[2] and b[1] < a[2]
 
 
-def assert_nothing_is_lost(graph: Graph) -> Layout:
+def assert_nothing_is_lost(graph: Graph) -> Places:
     """Run a graph's reads and writes on its layout: each input of each layer is still its own."""
-    layout = Layout(graph)
+    layout = Places(graph)
     memory = Memory(graph, layout)
     for name in graph.inputs:
         memory.write(memory.span(name), name)
@@ -149,7 +148,7 @@ def assert_nothing_is_lost(graph: Graph) -> Layout:
     return layout
 
 
-def in_arena(graph: Graph, layout: Layout) -> list[str]:
+def in_arena(graph: Graph, layout: Places) -> list[str]:
     """Tensors with memory of their own in the arena."""
     return [t for t, root in roots(graph).items() if t == root and layout.place(t)[0] == 0]
 
@@ -170,7 +169,7 @@ def test_networks(name: str) -> None:
     graph = models.get(name)
     layout = assert_nothing_is_lost(optimise(graph))
     assert 0 < layout.arena <= layout.unshared
-    assert layout.unshared <= Layout(graph).unshared
+    assert layout.unshared <= Places(graph).unshared
 
 
 def test_arena_bytes_of_a_model() -> None:

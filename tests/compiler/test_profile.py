@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dsconv import models
-from dsconv.kernels.memory import Block
+from dsconv.kernels.memory import aligned_copy
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,13 +27,11 @@ def test_the_table_of_a_profile():
     assert len(table) == len(profile.steps) + 4
 
 
-def test_vectors_of_a_block_are_aligned_and_apart():
-    block = Block(1 << 20)
-    vectors = [block(floats) for floats in (1, 16, 17, 1000)]
-    for vector, other in zip(vectors, vectors[1:], strict=False):
-        assert vector.ctypes.data % 64 == 0
-        assert vector.ctypes.data + vector.nbytes <= other.ctypes.data
-    assert vectors[0].ctypes.data % (2 << 20) == 0  # a huge page
+def test_copies_are_aligned_and_read_only():
+    for floats, alignment in ((1, 64), (1000, 64), (1 << 20, 2 << 20)):  # a cache line, a huge page
+        copy = aligned_copy(np.arange(floats, dtype=np.float32))
+        assert copy.ctypes.data % alignment == 0 and copy[-1] == floats - 1
+        assert not copy.flags.writeable
 
 
 def test_the_benchmark_of_single_layers_runs():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 
@@ -12,11 +11,9 @@ from compiled import assert_bits
 from compiled_files import (
     KINDS,
     Content,
-    array_lines,
     attempt,
     instruction_set_of_other_widths,
     refused,
-    refused_layers,
     runs,
     saved,
     write_text,
@@ -41,20 +38,20 @@ def test_no_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("first", "message"),
     [
-        ("dsconv ", "version ''; this one reads"),
-        ("dsconv 2 {0} {1} {2}", f"version '2'; this one reads {VERSION}"),
-        (f"dsconv {VERSION + 1} {{0}} {{1}} {{2}}", f"version '{VERSION + 1}'; this one reads"),
-        ("dsconv  {0} {1} {2}", "version ''; this one reads"),
-        (f"dsconv {VERSION}", "the first line must have a version and three sizes"),
-        (f"dsconv {VERSION} {{0}} {{1}}", "the first line must have a version and three sizes"),
-        (f"dsconv {VERSION} {{0}} {{1}} {{2}} 0", "the first line must have a version and three"),
-        (f"dsconv {VERSION} {{0}} {{1}} -1", "a size must be digits, got '-1'"),
-        (f"dsconv {VERSION} {{0}} {{1}} {2**61}", "a size must be from 0 to"),
-        (f"dsconv {VERSION} {{0}} {{1}} {2**60}", "the file must have .* bytes, got"),
-        (f"dsconv {VERSION} {2**60} {{1}} {{2}}", "bytes of text; at most"),
-        (f"dsconv {VERSION} {{0}} {5 * 2**20} {{2}}", "bytes of text; at most"),
-        (f"dsconv {VERSION} 1 {{1}} {{2}}", "the file must have .* bytes, got"),
-        (f"dsconv {VERSION} {{0}} {{1}} {{2}}" + " " * 300, "the first line must have"),
+        ("dsconv ", "version '', and this dsconv reads"),
+        ("dsconv 3 {0} {1}", f"version '3', and this dsconv reads {VERSION}; save the model again"),
+        (f"dsconv {VERSION + 1} {{0}} {{1}}", f"version '{VERSION + 1}', and this dsconv reads"),
+        ("dsconv  {0} {1}", "version ''"),
+        (f"dsconv {VERSION}", "the first line must have a version and two sizes"),
+        (f"dsconv {VERSION} {{0}}", "the first line must have a version and two sizes"),
+        (f"dsconv {VERSION} {{0}} {{1}} 0", "the first line must have a version and two"),
+        (f"dsconv {VERSION} {{0}} -1", "a size must be digits, got '-1'"),
+        (f"dsconv {VERSION} {{0}} {2**61}", "a size must be from 0 to"),
+        (f"dsconv {VERSION} {{0}} {2**60}", "the file must have .* bytes, got"),
+        (f"dsconv {VERSION} {2**60} {{1}}", "bytes of text; at most"),
+        (f"dsconv {VERSION} {5 * 2**20} {{1}}", "bytes of text; at most"),
+        (f"dsconv {VERSION} 1 {{1}}", "the file must have .* bytes, got"),
+        (f"dsconv {VERSION} {{0}} {{1}}" + " " * 300, "the first line must have"),
         ("dsconv \xff\xfe", "version '\xff\xfe'"),
     ],
 )
@@ -69,7 +66,7 @@ def test_a_beginning_alone(tmp_path: Path) -> None:
     path = tmp_path / "model.dsconv"
     path.write_bytes(b"dsconv ")
     refused(path, "version ''")
-    path.write_bytes(b"dsconv 3")  # without the line's end
+    path.write_bytes(f"dsconv {VERSION}".encode())  # without the line's end
     refused(path, "the first line must have")
     path.write_bytes(b"dsconv")
     refused(path)
@@ -78,20 +75,17 @@ def test_a_beginning_alone(tmp_path: Path) -> None:
 def test_other_texts(tmp_path: Path) -> None:
     path = saved("Model", tmp_path)
     content = Content(path)
-    graph = json.dumps(content.graph)
-    text = to_text({**content.fields, "array": array_lines(content)})
+    text = to_text(content.fields)
     deep = "[" * 100_000 + "]" * 100_000
     short = ("", "\n", "{", "\x00", "class", "class Model", "\ud800")
     for other in (*short, deep, text[:-1], text[1:]):
-        write_text(path, other, graph, content.arrays)
+        write_text(path, other, content.floats)
         if other == text[:-1]:  # the last line may end without a line feed
             runs(load(path), path)
         else:
             refused(path, "compiled model: ")
-        write_text(path, text, other, content.arrays)
-        refused_layers(path, "")
     for damaged in (text.encode() + b"other \xff\n", text.encode("utf-16")):
-        write_text(path, "?" * len(damaged), graph, content.arrays)
+        write_text(path, "?" * len(damaged), content.floats)
         path.write_bytes(path.read_bytes().replace(b"?" * len(damaged), damaged))
         refused(path, "compiled model: ")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from compiled_files import (
     JUNK,
     KINDS,
     Content,
-    array_lines,
     attempt,
     refused,
     runs,
@@ -19,7 +19,7 @@ from compiled_files import (
 
 from dsconv.files.load import load
 
-ONCE = ("class", "name", "lanes", "block", "unshared", "mult_adds")
+ONCE = ("class", "name", "lanes", "block", "unshared")
 MAP, GATE = "6,5,4 map", "4 gate"
 
 # What the file says of the model
@@ -31,13 +31,13 @@ def test_every_word_of_the_lines(tmp_path: Path, kind: str) -> None:
     path = saved(kind, tmp_path)
     content = Content(path)
     runs(load(path), path)
-    good = {**content.fields, "array": array_lines(content)}
+    good = content.fields
     junk = [*map(str, JUNK), *"0x10 1_0 +1 1.0 \u0663 1, , \\ \x00".split(" "), " 1", "\n"]
     for key, lines in good.items():
         if key == "step":
             continue
-        for i, line in enumerate(lines):
-            words = line.split(" ")
+        for i in {0, len(lines) - 1} if lines else ():
+            words = lines[i].split(" ")
             for j in range(len(words)):
                 for word in junk:
                     changed = " ".join([*words[:j], word, *words[j + 1 :]])
@@ -53,7 +53,7 @@ def test_lines_that_are_gone(tmp_path: Path) -> None:
     path = saved("Classifier", tmp_path)
     content = Content(path)
     good = content.fields
-    for key in (*good, "array"):
+    for key in good:
         content.fields = {**good, key: []}
         content.write(path)
         if key in (*ONCE, "family"):
@@ -62,28 +62,33 @@ def test_lines_that_are_gone(tmp_path: Path) -> None:
             assert load(path).labels is None
         elif key == "preprocessing":
             assert load(path).preprocessing is None
+        elif key == "features":
+            with pytest.raises(ValueError, match="does not end in a fully connected layer"):
+                load(path).features(np.ones((6, 6, 3), np.float32))
         else:
             refused(
                 path,
-                {"step": "there must be from 1", "classes": "there must be no labels"}.get(
-                    key, key
-                ),
+                {
+                    "step": "there must be from 1",
+                    "classes": "there must be no labels",
+                    "layer": "the layers have 0 steps",
+                }.get(key, key),
             )
 
 
 def test_lines_that_are_there_twice(tmp_path: Path) -> None:
     path = saved("Classifier", tmp_path)
     content = Content(path)
-    good = {**content.fields, "tile": ["4 none"], "array": array_lines(content)}
+    good = content.fields
     for key, lines in good.items():
         content.fields = {**good, key: lines * 2}
         content.write(path)
-        if key in (*ONCE, "family", "preprocessing", "classes"):
+        if key in (*ONCE, "family", "preprocessing", "classes", "features"):
             refused(path, f"there must be one line '{key}', got 2")
         elif key == "label":
             refused(path, "there must be 5 labels, got 10")
-        elif key in ("step", "tile"):
-            runs(load(path), path)
+        elif key in ("step", "layer"):
+            refused(path, "the layers have [0-9]+ steps, but there are")
         else:
             refused(path, f"{key}s? must have names of")
 
@@ -105,19 +110,24 @@ def test_lines_that_are_there_twice(tmp_path: Path) -> None:
         ("class", "OnnxModel", "there must be at least one line 'onnx_input'"),
         ("unshared", "-1", "unshared must be digits, got '-1'"),
         ("unshared", "1.0", "unshared must be digits"),
-        ("mult_adds", str(2**63), f"mult_adds must be from 0 to {2**63 - 1}"),
-        ("mult_adds", "None", "mult_adds must be digits"),
+        ("layer", f"1 {2**63} 0 a b", f"layer must be from 0 to {2**63 - 1}"),
+        ("layer", "1 None 0 a b", "layer must be digits"),
+        ("layer", "1 1 0 a", "not enough values"),
+        ("layer", ["1 1 0 a b", "9 1 0 a c"], "the layers have 10 steps, but there are"),
+        ("features", ["1 1:0"], "not enough values"),
+        ("features", ["77 1:0 4"], "no layer ends with step 77"),
+        ("features", ["1 - 4"], "the features must have a place"),
         ("input", [], "there must be at least one line 'input'"),
         ("input", [MAP], "floats 0 to 120 of slot 3 are not all"),
         ("input", [MAP, "4.0 gate"], "input must be digits, got '4.0'"),
         ("input", [MAP, "4,0 gate"], "input must be from 1 to"),
         ("input", [MAP, "-2,-2 gate"], "input must be digits, got '-2'"),
         ("input", [MAP, "4, gate"], "input must be digits, got ''"),
-        ("input", [MAP, MAP, GATE], "input must have names of its own and up to 31 axes"),
+        ("input", [MAP, MAP, GATE], "input must have names of its own"),
         (
             "input",
             [MAP, "4" + ",1" * 31 + " gate"],
-            "input must have names of its own and up to 31",
+            "input must have up to 31 axes, got 32",
         ),
         ("input", [MAP, "3 gate"], "floats 0 to 4 of slot 2 are not all there"),
         ("input", [MAP, f"{2**31},{2**31} gate"], "arrays must have from 1 to"),
@@ -125,8 +135,6 @@ def test_lines_that_are_there_twice(tmp_path: Path) -> None:
         ("output", [], "there must be at least one line 'output'"),
         ("output", ["6,5,4 mul", "2 y"], "floats 0 to 3 of slot 4 are not all there"),
         ("output", ["6,5,3 mul", "3 y"], "floats 0 to 120 of slot 3 are not all there"),
-        ("tile", ["3 conv"], "tile must be 2 or 4, got 3"),
-        ("tile", ["5 conv"], "tile must be from 2 to 4, got 5"),
         ("step", [], "there must be from 1 to 65536 steps, got 0"),
         ("step", ["zero 1:0 2:0 -"] * 65537, "there must be from 1 to 65536 steps, got 65537"),
     ],
@@ -188,28 +196,3 @@ def test_a_classifier_must_be_one(tmp_path: Path) -> None:
     other.fields |= {"class": ["Classifier"], "family": ["a"]}
     other.write(path)
     refused(path, "a classifier takes one square RGB picture")
-
-
-# The arrays' lines
-
-
-@pytest.mark.parametrize(
-    "change", ["more", "less", "gone", "twice", "all in one", "renamed", "huge"]
-)
-def test_lines_of_arrays_must_cover_the_file(tmp_path: Path, change: str) -> None:
-    path = saved("Model", tmp_path)
-    content = Content(path)
-    good = array_lines(content)
-    length, _, name = good[-1].partition(" ")
-    last = {
-        "more": [f"{int(length) + 1} {name}"],
-        "less": [f"{int(length) - 1} {name}"],
-        "gone": [],
-        "twice": [good[-1]] * 2,
-        "all in one": [f"{sum(map(len, content.arrays.values()))} {name}"],
-        "renamed": [f"{length} {good[0].partition(' ')[2]}"],
-        "huge": [f"{2**63 - 1} {name}"],
-    }[change]
-    content.fields["array"] = good[:-1] + last
-    content.write(path)
-    refused(path, "the arrays must have names of their own and cover the file")

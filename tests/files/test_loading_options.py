@@ -86,7 +86,7 @@ class TestFeatures:
     def test_packed_weights_are_shared(self, tmp_path: Path) -> None:
         model = Saved("mobilenet_v1").load(tmp_path)
         model.features(batch(1))
-        assert model._features._lowered.block is model._lowered.block
+        assert model._features._program.floats is model._program.floats
 
     def test_bad_input(self, tmp_path: Path) -> None:
         model = Saved("mobilenet_v1").load(tmp_path)
@@ -254,7 +254,7 @@ class TestFilesWithTheirGraph:
         save(graph.compile(graph.init_weights(0)), tmp_path / "own.npz")
         model = load(tmp_path / "own.npz")
         assert type(model) is Classifier
-        with pytest.raises(ValueError, match="no fully connected classifier"):
+        with pytest.raises(ValueError, match="does not end in a fully connected layer"):
             model.features(batch(1, 64))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,10 +76,10 @@ def saved(kind: str, folder: Path) -> Path:
         model = picture_network().compile()
     if kind == "Classifier":
         about = Preprocessing("tensorflow"), 5, list("abcde")
-        model = Classifier(model.name, model._lowered, None, "a family", *about)
+        model = Classifier(model.name, model._program, None, "a family", *about)
     if kind == "OnnxModel":
         shapes: tuple[Any, Any] = ({"x": (3, 6, 6)}, {"y": (5, 1)})
-        model = OnnxModel(model.name, model._lowered, None, *shapes)
+        model = OnnxModel(model.name, model._program, None, *shapes)
     save(model, path)
     return path
 
@@ -102,54 +101,41 @@ def through_a_file(model: Model, folder: Path) -> Any:
 
 
 class Content:
-    """What is in such a file, to be changed and written again."""
+    """The parts of such a file, to be changed and written again."""
 
     def __init__(self, path: Path) -> None:
         data = path.read_bytes()
         first, _, rest = data.partition(b"\n")
-        text, graph, floats = map(int, first.split()[2:])
+        text, floats = map(int, first.split()[2:])
         self.fields = from_text(rest[:text].decode("utf-8", "surrogatepass"))
-        self.graph = json.loads(rest[text : text + graph])
-        block = np.frombuffer(data, np.float32, floats, len(data) - 4 * floats).copy()
-        lines = [line.partition(" ") for line in self.fields.pop("array", [])]
-        ends = np.cumsum([int(length) for length, _, _ in lines]).tolist()
-        parts = np.split(block, ends)
-        self.arrays = {name: part for (_, _, name), part in zip(lines, parts, strict=False)}
+        self.floats = np.frombuffer(data, np.float32, floats, len(data) - 4 * floats).copy()
 
     def write(self, path: Path) -> None:
-        write(path, self.fields, json.dumps(self.graph), self.arrays)
+        write(path, self.fields, self.floats)
 
 
-def array_lines(content: Content) -> list[str]:
-    return [f"{len(array)} {name}" for name, array in content.arrays.items()]
+def write(path: Path, fields: Mapping[str, Sequence[str]], floats: np.ndarray) -> None:
+    """Write a file without the care that `write_compiled` takes."""
+    write_text(path, to_text(fields), floats)
 
 
-def write(
-    path: Path, fields: Mapping[str, Sequence[str]], graph: str, arrays: Mapping[str, np.ndarray]
-) -> None:
-    """Without the care that `write_compiled` takes. The lines of the arrays are added."""
-    lines = [f"{len(array)} {name}" for name, array in arrays.items()]
-    write_text(path, to_text({"array": lines, **fields}), graph, arrays)
-
-
-def write_text(path: Path, text: str, graph: str, arrays: Mapping[str, np.ndarray]) -> None:
-    parts = [part.encode("utf-8", "surrogatepass") for part in (text, graph)]
-    data = b"".join(array.tobytes() for array in arrays.values())
-    sizes = f"{VERSION} {len(parts[0])} {len(parts[1])} {len(data) // 4}"
-    head = b"dsconv " + sizes.encode() + b"\n" + b"".join(parts)
-    path.write_bytes(head + bytes(-len(head) % 64) + data)
+def write_text(path: Path, text: str, floats: np.ndarray) -> None:
+    part = text.encode("utf-8", "surrogatepass")
+    head = b"dsconv " + f"{VERSION} {len(part)} {len(floats)}\n".encode() + part
+    path.write_bytes(head + bytes(-len(head) % 64) + floats.tobytes())
 
 
 def description(**changes: Any) -> dict[str, list[str]]:
-    """Of a model that ignores x0 and returns a zero."""
+    """Return the lines of a model that ignores x0 and returns a zero."""
     fields = {
         "class": ["Model"], "name": ["chain"], "lanes": ["1"], "block": ["1"], "unshared": ["0"],
-        "mult_adds": ["0"], "input": ["1 x0"], "output": ["1 y"], "step": ["zero 1:0 2:0 -"],
+        "input": ["1 x0"], "output": ["1 y"], "step": ["zero 1:0 2:0 -"],
     }  # fmt: skip
-    return {**fields, **changes}
+    fields |= changes
+    return {"layer": [f"{len(fields['step'])} 0 0 any all"], **fields}
 
 
-# Steps as lists: op, geometry, places, number of the array by weight, layout
+# Steps as lists: op, geometry, places, [floats, start] by weight, layout
 
 
 def parsed(line: str) -> list[Any]:
@@ -162,8 +148,8 @@ def parsed(line: str) -> list[Any]:
         if field == "layout":
             numbers = list(map(int, value.split(",")))
             layout = [numbers[:5], numbers[5:10], numbers[10:15], *numbers[15:]]
-        elif value.startswith("@"):
-            weights[field] = value[1:]
+        elif "@" in value:
+            weights[field] = [int(number) for number in value.split("@")]
         else:
             geometry[field] = int(value) if value.lstrip("-").isdigit() else float(value)
     return [op, geometry, places, weights, layout]
@@ -176,9 +162,9 @@ def line(step: Any) -> str:
     op, geometry, places, weights, layout = step
     words = [_word(op)]
     words += [_word(place, ":") for place in places] if type(places) is list else [_word(places)]
-    for values, mark in ((geometry, ""), (weights, "@")):
+    for values, separator in ((geometry, ","), (weights, "@")):
         if type(values) is dict:
-            words += [f"{field}={mark}{_word(value)}" for field, value in values.items()]
+            words += [f"{field}={_word(value, separator)}" for field, value in values.items()]
         else:
             words.append(_word(values))
     if layout is not None:
@@ -202,7 +188,7 @@ def widths_of(lanes: int, block: int) -> dict[str, list[str]]:
 
 
 def instruction_set_of_other_widths() -> str:
-    """Where a file that is saved here is loaded through its graph; none: the test is skipped."""
+    """Return an instruction set for which weights that are saved here are packed again."""
     for name in dispatch.available():
         kernels = dispatch.kernel_module(name)
         if widths_of(kernels.lanes, kernels.block) != own_widths():
@@ -218,40 +204,12 @@ def refused(path: Path, message: str = "") -> None:
         load(path)
 
 
-def refused_graph(
-    path: Path, graph: str, message: str, arrays: Mapping[str, np.ndarray] | None = None
-) -> None:
-    """At once by kernels of other widths; where they fit as soon as layers are asked for."""
-    write(path, description(), graph, arrays or {})
-    refused(path, message)
-    write(path, description(**own_widths()), graph, arrays or {})
-    refused_layers(path, message)
-
-
-def refused_layers(path: Path, message: str) -> None:
-    """The file is loaded, and it runs; its layers are refused each time."""
-    model = load(path)
-    runs(model, path)
-    for _ in range(2):
-        with pytest.raises(ValueError, match=f"(?s)model.dsconv: compiled model: .*{message}"):
-            _ = model._lowered
-
-
 def attempt(path: Path) -> Any:
     """The model, or None where the file is refused by a ValueError that names it."""
     try:
         return load(path)
     except ValueError as error:
         assert str(error).startswith(f"{path}: ")
-        return None
-
-
-def layers(model: Any, path: Path) -> Any:
-    """The layers, or None where the graph is refused by a ValueError that names the file."""
-    try:
-        return model._lowered
-    except ValueError as error:
-        assert str(error).startswith(f"{path}: compiled model: ")
         return None
 
 
@@ -271,8 +229,8 @@ def runs(model: Any, path: Path) -> None:
         if model.preprocessing:
             (shape,) = model.inputs.values()
             assert model.classify(np.zeros(shape, np.uint8), top=99)
-        if layers(model, path):
-            assert model.features(x[0]).ndim == 2
+        if model._program.features:
+            assert model.features(x[0]).dtype == np.float32
 
 
 def _runs_within_its_arrays(model: Any) -> None:

@@ -189,7 +189,8 @@ def network() -> tuple[Graph, np.ndarray]:
 
 def tiles(model: Any) -> list[int]:
     """Of the layers that took Winograd's algorithm."""
-    return [packing.tile for packing in model._lowered.packings.values() if packing.tile]
+    tiles = (step.geometry.get("tile", 0) for step in model._program.steps)
+    return [tile for tile in tiles if tile]
 
 
 def test_off_by_default(isa: Any) -> None:

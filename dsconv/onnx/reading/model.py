@@ -7,16 +7,16 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from dsconv.compiler.lowering import lower
-from dsconv.compiler.model import Model, Shapes
-from dsconv.compiler.parameters import Parameters
+from dsconv.compiler.model import Model
 from dsconv.compiler.passes import optimise
+from dsconv.compiler.weights import FoldedWeights
 from dsconv.layers.base import integers
 from dsconv.onnx.reading.file import path_of, read_file
 from dsconv.onnx.reading.translating import Network, translate
 from dsconv.text.lines import Fields, shape_lines, shapes_of
 
 if TYPE_CHECKING:
-    from dsconv.compiler.model import Runnable
+    from dsconv.kernels.named_program import NamedProgram, Shapes
 
 __all__ = ["OnnxModel", "load_onnx", "read_onnx"]
 
@@ -37,9 +37,9 @@ class OnnxModel(Model):
     layout = "NCHW"
 
     def __init__(
-        self, name: str, runnable: Runnable, threads: int | None, inputs: Shapes, outputs: Shapes
+        self, name: str, program: NamedProgram, threads: int | None, inputs: Shapes, outputs: Shapes
     ) -> None:
-        super().__init__(name, runnable, threads)
+        super().__init__(name, program, threads)
         self.inputs = _as_in_the_file(inputs, self.inputs)
         self.outputs = _as_in_the_file(outputs, self.outputs)
 
@@ -139,8 +139,8 @@ def read_onnx(path: str | os.PathLike[str]) -> Network:
 
 
 def _compiled(network: Network, threads: int | None) -> OnnxModel:
-    lowered = lower(optimise(network.graph), Parameters(network.graph, network.weights))
-    return OnnxModel(network.graph.name, lowered, threads, network.inputs, network.outputs)
+    program = lower(optimise(network.graph), FoldedWeights(network.graph, network.weights))
+    return OnnxModel(network.graph.name, program, threads, network.inputs, network.outputs)
 
 
 def _guarded(path: str | os.PathLike[str], use: Any) -> Any:

@@ -16,8 +16,8 @@ import numpy as np
 from dsconv import __version__
 from dsconv.arguments.numbers import integer
 from dsconv.compiler.fused import Fused
-from dsconv.compiler.parameters import Parameters
 from dsconv.compiler.passes import fold_batch_norm, optimise
+from dsconv.compiler.weights import FoldedWeights
 from dsconv.graph import Graph
 from dsconv.layers import Input
 from dsconv.onnx.writing.layers import add_layer
@@ -85,7 +85,7 @@ def to_onnx(
         weights = graph.init_weights(0)
     if fold:
         graph, weights = _folded(graph, weights)
-    collection = Collection(graph, Parameters(graph, weights), batch)
+    collection = Collection(graph, FoldedWeights(graph, weights), batch)
     for name, node in graph.nodes.items():
         if not isinstance(node.layer, Input):
             place = Place(collection, name, graph.input_shapes(name), graph.tensors(name))
@@ -148,7 +148,7 @@ def write_onnx(
 
 def _folded(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, np.ndarray]]:
     """The same function without batch norms behind layers with weights."""
-    parameters = Parameters(graph, weights)
+    parameters = FoldedWeights(graph, weights)
     new, arrays = Graph(graph.name), {}
     for name, node in optimise(graph, [fold_batch_norm]).nodes.items():
         layer = node.layer

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.compiler.parameters import Parameters
+from dsconv.compiler.weights import FoldedWeights
 from dsconv.graph import Graph
 from dsconv.layers import Shape
 
@@ -50,7 +50,7 @@ class Collection:
         Images in a batch; None leaves it open.
     """
 
-    def __init__(self, graph: Graph, parameters: Parameters, batch: int | None) -> None:
+    def __init__(self, graph: Graph, parameters: FoldedWeights, batch: int | None) -> None:
         self.parameters, self.batch = parameters, batch
         self.nodes: list[Any] = []  # onnx.NodeProto
         self.initializers: list[Any] = []  # onnx.TensorProto

@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dsconv.compiler.fused import Stage
-from dsconv.compiler.packings import Packing
-from dsconv.kernels.memory import Block
-from dsconv.kernels.packing import PackedWeight, pack_named
 from dsconv.layers import DepthwiseConv2D
 from dsconv.network.check_weights import check_names, check_weight
-from dsconv.weights.scratch import Scratch
 
 if TYPE_CHECKING:
     from dsconv.graph import Graph
 
 
-class Parameters:
+class FoldedWeights:
     """The weights of a graph, whatever mapping holds them.
 
     Parameters
@@ -34,25 +30,13 @@ class Parameters:
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights must map names to arrays, got {type(weights).__name__}")
         check_names(graph, weights)
-        self._graph, self._weights, self._scratch = graph, weights, Scratch()
+        self._graph, self._weights = graph, weights
 
     def read(self, name: str) -> np.ndarray:
         """One checked array."""
         array = self._weights[name]
         check_weight(self._graph, name, array)
         return array
-
-    def packed(
-        self, stage: Stage, packing: Packing, block: Block
-    ) -> tuple[PackedWeight, np.ndarray | None]:
-        """(weight, bias) of a stage, folded and packed; the raw array is dropped."""
-        weight, bias = self.folded(stage)
-        if packing.tile:
-            from dsconv.kernels.winograd import transform
-
-            weight = transform(weight, packing.tile)
-        name = f"{stage.name}/weight"
-        return pack_named(weight, name, packing.kind, packing.groups, block), bias
 
     def folded(self, stage: Stage) -> tuple[np.ndarray, np.ndarray | None]:
         """(weight, bias) of a stage with its batch norm folded in.
@@ -69,9 +53,7 @@ class Parameters:
             shift = shift + bias.astype(np.float64) * factor
         if isinstance(stage.layer, DepthwiseConv2D):
             factor = factor.reshape(weight.shape[2:])
-        folded = self._scratch(weight.nbytes).view(np.float32).reshape(weight.shape)
-        np.multiply(weight, factor.astype(np.float32), out=folded)
-        return folded, shift.astype(np.float32)
+        return weight * factor.astype(np.float32), shift.astype(np.float32)
 
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
         """A batch norm as y = x * factor + shift, in double precision."""
