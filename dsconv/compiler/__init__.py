@@ -1,9 +1,10 @@
-"""From a graph that describes to a model that runs.
+"""Compile a graph that describes a network into a model that runs it.
 
-    Graph --fused.wrap--> --passes--> Graph with fused layers --lowering--> steps + arena = Model
+    graph --passes--> graph of fused layers --lowering--> NamedProgram --model--> Model
 
-`passes` rewrite graphs and know no weights; `parameters` folds and hands out weights one layer at
-a time; `memory` plans the arena; `lowering` packs weights and emits steps; `model` runs them.
+`passes` rewrite the graph and know no weights, `places` plans the memory of its tensors, `lowering`
+plans a step or more for each layer, `weights` reads and folds the weights one layer at a time, and
+`model` runs the program.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def copy(
 
 
 def _joined(at: PlacedNode, whole: Shape, parts: Sequence[Shape], split: bool) -> list[StepPlan]:
-    """Concat and split: each part is a run of every row of the whole."""
+    """Plan a concat or split, where each part is a run of every row of the whole."""
     if len(parts) > MOST_COPIES:
         raise ValueError(f"layer {at.name!r}: {len(parts)} parts; at most {MOST_COPIES}")
     axis = vars(at.layer)["axis"] % len(whole)
@@ -108,7 +108,7 @@ def _strides(shape: Shape) -> list[int]:
 
 
 def _strided(at: PlacedNode, strides: Sequence[int], start: int = 0) -> list[StepPlan]:
-    """The output read from x at `strides`; one copy for every index of the axes beyond five."""
+    """Plan to read the output from x at `strides`: a copy for each index of the axes beyond five."""
     out = at.output_shapes[0]
     to, extra = _strides(out), max(len(out) - 5, 0)
     if math.prod(out[:extra]) > MOST_COPIES:

@@ -1,4 +1,4 @@
-"""Fused: the one layer kind that the compiler adds, a chain of stages that one kernel runs."""
+"""Fused: the layer kind that the compiler adds, a chain of stages that one kernel runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Stage(NamedTuple):
     epsilon: float = 0.0  # of the batch norm
 
     def check(self) -> None:
-        """TypeError or ValueError for what cannot be; the layer is the chain's affair."""
+        """Raise TypeError or ValueError if a name or the epsilon cannot be."""
         if not isinstance(self.name, str) or not isinstance(self.norm, str | None):
             raise TypeError(f"names must be strings, got {self.name!r} and {self.norm!r}")
         if ":" in self.name:
@@ -62,7 +62,7 @@ class Fused(Layer):
             raise ValueError(f"no kernel runs these stages in one pass: {self.stages}")
 
     def _runs(self) -> bool:
-        """Whether there is a kernel for this chain."""
+        """Return True if there is a kernel for this chain."""
         chain = tuple(type(stage.layer) for stage in self.stages)
         if chain not in _CHAINS:
             return False
@@ -84,7 +84,7 @@ class Fused(Layer):
         return self.stages[-1]
 
     def shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
-        """Input shape of every stage, and the output shape at the end."""
+        """Return the input shape of every stage, and the output shape at the end."""
         chain = [shapes[0]]
         for stage in self.stages:
             chain += stage.layer.infer([chain[-1]])
@@ -108,23 +108,23 @@ class Fused(Layer):
         )
 
     def weights(self, shapes: Sequence[Shape]) -> int:
-        """Kernel weights of all stages, without biases."""
+        """Return the number of kernel weights of all stages, without biases."""
         chain = zip(self.stages, self.shapes(shapes), strict=False)
         return sum(math.prod(stage.layer.parameters([shape])["weight"]) for stage, shape in chain)
 
     def with_clip(self, clip: tuple[float, float] | None) -> Fused:
-        """A copy that clips its result."""
+        """Return a copy that clips its result."""
         last = self.last._replace(layer=self.last.layer.replaced(clip=clip))
         return Fused((*self.stages[:-1], last), self.residual)
 
 
 def wrap(name: str, layer: Conv2D | DepthwiseConv2D | Dense) -> Fused:
-    """A layer with weights as a chain of one."""
+    """Return a layer with weights as a chain of one stage."""
     return Fused((Stage(name, layer),))
 
 
 def is_pointwise(layer: Layer, stride_one: bool = True) -> bool:
-    """Whether a layer is a plain 1x1 convolution, at stride 1, without padding or groups."""
+    """Return True for a plain 1x1 convolution without padding or groups, at stride 1."""
     return (
         isinstance(layer, Conv2D)
         and layer.kernel == (1, 1)

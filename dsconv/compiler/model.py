@@ -1,4 +1,4 @@
-"""Model: a compiled graph. Immutable, safe to call from several threads at once, picklable."""
+"""Model: a program that people call. Immutable, safe to call from several threads, picklable."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from dsconv.text.lines import Fields
     from dsconv.weights.source import FileSource, GraphSource
 
-# A batch is run in parts whose activations stay in the caches: MobileNetV1 two images at a time (32
-# images, best per image: 1 13.2 ms, 2 13.2, 4 13.9, 13 14.2), V2 four (1 8.7 ms, 4 7.7, 13 8.2).
-CHUNK_BYTES = 10 << 20  # arena of one run
+# A batch runs in parts, so that the activations of a part stay in the caches. The best times per image
+# of 32 images were, for MobileNetV1, 13.2 ms one or two at a time, 13.9 four and 14.2 thirteen; for
+# MobileNetV2 8.7 ms one at a time, 7.7 four and 8.2 thirteen (AVX2).
+CHUNK_BYTES = 10 << 20  # of the arena in one run
 
 PICKLE = 4  # version of what is in a pickle
 
 
 class Model:
-    """What `dsconv.compiler.compile` makes.
+    """A compiled network: call it with arrays.
 
     Attributes
     ----------
@@ -43,8 +44,8 @@ class Model:
     arena_bytes : (int, int)
         Bytes of activations for each image, without sharing of memory and with it.
     source : GraphSource, FileSource or None
-        Where the weights are as they were before they were folded, for `dsconv.save`. None for a
-        model out of a pickle, a .dsconv or an .onnx file.
+        The weights before they were folded, for `dsconv.save`. None for a model that comes out of
+        a pickle, a .dsconv or an .onnx file.
     """
 
     source: GraphSource | FileSource | None = None
@@ -92,12 +93,18 @@ class Model:
         Parameters
         ----------
         x
-            As in a call, one example or more.
+            One example or more, as in a call.
         repeats : int
+            How many calls are timed, at least 1.
 
         Returns
         -------
         Profile
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an empty batch, and for what a call refuses.
         """
         from dsconv.compiler.profile import Profile, StepProfile
         from dsconv.kernels.peak import Peak
@@ -127,7 +134,7 @@ class Model:
     def _parts(
         self, arrays: tuple[np.ndarray, ...]
     ) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
-        """A batch in parts of at most `_chunk` examples: views of the arrays, and how many."""
+        """Yield a batch in parts of at most `_chunk` examples: views of the arrays, and how many."""
         self._program.check()
         count = len(arrays[0])
         if 0 < count <= self._chunk:
@@ -138,13 +145,13 @@ class Model:
             yield tuple(array[start:stop] for array in arrays), stop - start
 
     def _threads(self, images: int) -> int:
-        """Threads of a call: by default a network that is done in microseconds runs on one."""
+        """Return the threads of a call; by default a network of a few microseconds runs on one."""
         if self.threads is None and images * self._program.mult_adds < 1 << 20:
             return 1
         return threads_or_default(self.threads)
 
     def _arrays(self, x: Any) -> tuple[tuple[np.ndarray, ...], bool]:
-        """The inputs as C-contiguous batches, and whether they came without the batch axis."""
+        """Return the inputs as C-contiguous batches, and True if they came without the batch axis."""
         names = tuple(self.inputs)
         if isinstance(x, np.ndarray):
             x = (x,)

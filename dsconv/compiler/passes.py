@@ -1,7 +1,8 @@
-"""Passes: graph -> graph. Each merges a producer into its only consumer by one rule.
+"""Rewrite a graph: each pass merges producers into their only consumers by one rule.
 
-A rule sees a node, one of its inputs and the node that makes it, and gives the merged layer with
-its inputs, or None. A merged node bears the consumer's name, so tensor names behind it stay.
+A rule sees a node, the index of one of its inputs, and the node that makes this input. It returns
+the merged layer with its inputs, or None. The merged node has the name of the consumer, so the names
+of tensors behind it stay.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def optimise(graph: Graph, rules: Sequence[Rule] | None = None) -> Graph:
 
 
 def wrap_weighted(graph: Graph) -> Graph:
-    """Every convolution and dense layer becomes a chain of one stage."""
+    """Turn every convolution and dense layer into a chain of one stage."""
     return _rebuild(graph, _wrapped(graph))
 
 
@@ -46,7 +47,7 @@ def merge(graph: Graph, rule: Rule) -> Graph:
 
 
 def fold_batch_norm(producer: Node, node: Node, index: int) -> Merged | None:
-    """w x + b, then a batch norm, is a convolution with other weights and a bias."""
+    """Fold a batch norm into the convolution before it, as other weights and a bias."""
     layer, norm = producer.layer, node.layer
     if not isinstance(norm, BatchNorm) or not isinstance(layer, Fused):
         return None
@@ -57,7 +58,7 @@ def fold_batch_norm(producer: Node, node: Node, index: int) -> Merged | None:
 
 
 def fuse_clip(producer: Node, node: Node, index: int) -> Merged | None:
-    """ReLU, ReLU6 and other clips happen while the result is still in registers."""
+    """Clip (ReLU, ReLU6, ...) a result while it is still in registers."""
     layer, clip = producer.layer, node.layer
     if not isinstance(clip, Clip):
         return None
@@ -69,7 +70,7 @@ def fuse_clip(producer: Node, node: Node, index: int) -> Merged | None:
 
 
 def fuse_addition(producer: Node, node: Node, index: int) -> Merged | None:
-    """A residual is added to a convolution's result while that is still in registers."""
+    """Add a residual to the result of a convolution while that is still in registers."""
     layer, add = producer.layer, node.layer
     if not isinstance(add, Add) or not isinstance(layer, Fused) or layer.residual:
         return None
@@ -83,7 +84,7 @@ def fuse_addition(producer: Node, node: Node, index: int) -> Merged | None:
 
 
 def fuse_separable(producer: Node, node: Node, index: int) -> Merged | None:
-    """Depthwise and pointwise run strip by strip, and the map between them is never stored."""
+    """Join depthwise and pointwise, so that the map between them is never stored whole."""
     first, second = producer.layer, node.layer
     if index != 0 or not isinstance(first, Fused) or not isinstance(second, Fused):
         return None
@@ -96,7 +97,7 @@ def fuse_separable(producer: Node, node: Node, index: int) -> Merged | None:
 
 
 def fuse_inverted_residual(producer: Node, node: Node, index: int) -> Merged | None:
-    """Expansion, depthwise and projection run in one pass (MobileNetV2, section 5.1)."""
+    """Join expansion, depthwise and projection into one pass (MobileNetV2, section 5.1)."""
     first, second = producer.layer, node.layer
     if index != 0 or not isinstance(first, Fused) or not isinstance(second, Fused):
         return None
@@ -131,7 +132,7 @@ def _wrapped(graph: Graph) -> dict[str, Node]:
 
 
 def _merge(nodes: dict[str, Node], outputs: Sequence[str], rule: Rule) -> None:
-    """`merge` on the nodes alone: shapes are inferred once, when all rules have been applied."""
+    """Apply a rule to a table of nodes; shapes are inferred later, once for all rules."""
     uses = Counter(tensor for node in nodes.values() for tensor in node.inputs)
     uses.update(outputs)
     for name in list(nodes):
@@ -148,7 +149,7 @@ def _merge(nodes: dict[str, Node], outputs: Sequence[str], rule: Rule) -> None:
 
 
 def _rebuild(graph: Graph, nodes: dict[str, Node]) -> Graph:
-    """A graph of these nodes, with the outputs of `graph`."""
+    """Return a graph of these nodes, with the outputs of `graph`."""
     new = Graph(graph.name)
     for node in nodes.values():
         new.add(node.layer, *node.inputs, name=node.name)

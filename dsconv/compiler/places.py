@@ -32,16 +32,16 @@ Place = tuple[int, int]
 
 
 class Places:
-    """Places of all tensors.
+    """The places of all tensors of a graph.
 
     Attributes
     ----------
     arena : int
-        Floats of the arena for each image.
+        Floats of the arena for one image.
     unshared : int
-        The same if no two tensors shared memory.
+        Floats of the arena for one image if no two tensors shared memory.
     copies : list of (source, output) tensor names
-        Outputs that are views of an input or of another output, and need a copy at the end.
+        Outputs that are views of an input or of another output, so they are copied at the end.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -73,22 +73,22 @@ class Places:
         )
 
     def size(self, tensor: str) -> int:
-        """Floats of a tensor for each image."""
+        """Return the floats of a tensor for one image."""
         return math.prod(self._graph.shape(tensor))
 
     def place(self, tensor: str) -> Place:
-        """Slot and offset of a tensor."""
+        """Return slot and offset of a tensor."""
         origin = self._root(tensor)
         if origin in self._slots:
             return self._slots[origin], 0
         return 0, self._buffers[origin].offset
 
     def output_place(self, name: str) -> Place:
-        """Where the caller finds an output of `copies`."""
+        """Return the place where the caller finds an output of `copies`."""
         return self._copy_slots[name], 0
 
     def _root(self, tensor: str) -> str:
-        """Follow views back to the tensor that was computed."""
+        """Follow views back to the tensor whose memory they share."""
         while tensor not in self._origin:
             node = self._graph.nodes[tensor.partition(":")[0]]
             if not isinstance(node.layer, VIEWS):
@@ -128,7 +128,10 @@ class Places:
         index: int,
         last_use: dict[str, int],
     ) -> Buffer | None:
-        """The buffer that an elementwise layer may write into: its first input, used last here."""
+        """Return the buffer of the first input if an elementwise layer may write into it, else None.
+
+        It may if no later layer reads that input.
+        """
         if not isinstance(layer, IN_PLACE):
             return None
         origin = self._root(inputs[0])
@@ -170,10 +173,10 @@ def plan(buffers: list[Buffer]) -> int:
 
 
 def unshared(buffers: list[Buffer]) -> int:
-    """Floats of the arena if no two buffers shared memory."""
+    """Return the floats of the arena if no two buffers shared memory."""
     return sum(aligned(buffer.size) for buffer in buffers)
 
 
 def aligned(floats: int) -> int:
-    """`floats` rounded up to whole cache lines."""
+    """Round `floats` up to whole cache lines."""
     return -(-floats // ALIGNMENT) * ALIGNMENT

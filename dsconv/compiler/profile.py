@@ -1,4 +1,4 @@
-"""Profile: where the time of a model goes, layer by layer, beside the processor's peak."""
+"""Profile: the time of a model layer by layer, beside the peak of the processor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBERS = (1, 2, 3, 4, 5)
 
 @dataclass
 class StepProfile:
-    """One layer of the optimised graph: its cost for one image, and its seconds in each repeat."""
+    """One layer of the optimised graph: its cost for one image, its seconds in each repeat."""
 
     name: str
     kind: str

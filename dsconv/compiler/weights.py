@@ -1,4 +1,4 @@
-"""Weights for the compiler: checked, read one layer at a time, batch norms folded."""
+"""Read, check and fold the weights of a graph, one layer at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FoldedWeights:
-    """The weights of a graph, whatever mapping holds them.
+    """The weights of a graph, read out of any mapping when they are asked for.
 
     Parameters
     ----------
@@ -33,16 +33,16 @@ class FoldedWeights:
         self._graph, self._weights = graph, weights
 
     def read(self, name: str) -> np.ndarray:
-        """One checked array."""
+        """Return one array, checked."""
         array = self._weights[name]
         check_weight(self._graph, name, array)
         return array
 
     def folded(self, stage: Stage) -> tuple[np.ndarray, np.ndarray | None]:
-        """(weight, bias) of a stage with its batch norm folded in.
+        """Return (weight, bias) of a stage with its batch norm folded in.
 
         weight' = weight * f and bias' = (bias - mean) * f + beta, for each output channel, with
-        f = gamma / sqrt(variance + epsilon) from double precision, rounded once.
+        f = gamma / sqrt(variance + epsilon) computed in double precision and rounded once.
         """
         weight = self.read(f"{stage.name}/weight")
         bias = self.read(f"{stage.name}/bias") if stage.layer.bias else None
@@ -56,7 +56,7 @@ class FoldedWeights:
         return weight * factor.astype(np.float32), shift.astype(np.float32)
 
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-        """A batch norm as y = x * factor + shift, in double precision."""
+        """Return (factor, shift) of a batch norm y = x * factor + shift, in double precision."""
         gamma, beta, mean, variance = (
             self.read(f"{name}/{part}").astype(np.float64)
             for part in ("gamma", "beta", "mean", "variance")
