@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from dsconv.compiler.model import Model
 
 if TYPE_CHECKING:
-    from dsconv.graph import Graph
+    from dsconv.network.structure import Structure
 
 __all__ = ["Model", "compile"]
 
 
 def compile(
-    graph: Graph,
+    graph: Structure,
     weights: Mapping[str, Any] | None = None,
     threads: int | None = None,
     *,
@@ -72,13 +72,14 @@ def compile(
     from dsconv.compiler.parameters import Parameters
     from dsconv.compiler.passes import optimise
     from dsconv.layers.base import flag
+    from dsconv.network.seeded_weights import init_weights
     from dsconv.weights.source import GraphSource
 
     graph.validate()
     flag(winograd, "winograd")
-    values = graph.init_weights(0) if weights is None else weights
+    values = init_weights(graph, 0) if weights is None else weights
     fused = optimise(graph)
     found = packings_of(fused, winograd_tiles(fused)) if winograd else None
     model = Model(graph.name, lower(fused, Parameters(graph, values), found), threads)
-    model.source = GraphSource(graph, weights)
+    model.source = GraphSource(graph, weights)  # type: ignore[arg-type]
     return model

@@ -8,8 +8,8 @@ from copy import copy
 from dsconv.compiler.fused import Fused
 from dsconv.compiler.lowering import Lowered, Record
 from dsconv.compiler.rearranging import copy_step
-from dsconv.graph import Graph, Node
 from dsconv.layers import Dense, Flatten, Reshape, Softmax
+from dsconv.network.structure import Node, Structure
 
 
 def before_classifier(lowered: Lowered) -> Lowered:
@@ -21,7 +21,7 @@ def before_classifier(lowered: Lowered) -> Lowered:
     if not (isinstance(node.layer, Fused) and isinstance(node.layer.last.layer, Dense)):
         raise ValueError(f"{graph.name}: layer {node.name!r} is no fully connected classifier")
     tensor = node.inputs[0]
-    short = Graph(graph.name)
+    short = Structure(graph.name)
     for earlier in graph.nodes.values():
         if earlier.name == node.name:
             break
@@ -39,5 +39,5 @@ def before_classifier(lowered: Lowered) -> Lowered:
     return result
 
 
-def _node(graph: Graph, tensor: str) -> Node:
+def _node(graph: Structure, tensor: str) -> Node:
     return graph.nodes[tensor.partition(":")[0]]

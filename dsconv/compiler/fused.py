@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from dsconv.graph import LARGEST
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Shape
-from dsconv.layers.base import flag, layer_kind, number
+from dsconv.layers.base import flag, number
+from dsconv.network.structure import LARGEST
 
 _CHAINS = (
     (Dense,),
@@ -36,7 +37,7 @@ class Stage(NamedTuple):
         number(self.epsilon, "epsilon")
 
 
-@layer_kind
+@dataclass(frozen=True)
 class Fused(Layer):
     """One to three stages, each fed by the one before, and an optional addition.
 
@@ -52,10 +53,11 @@ class Fused(Layer):
     kind = "fused"
 
     def __post_init__(self) -> None:
-        self.stages = tuple(
+        stages = tuple(
             Stage(**stage) if isinstance(stage, dict) else Stage(*stage) for stage in self.stages
         )
-        self.residual = flag(self.residual, "residual")
+        object.__setattr__(self, "stages", stages)
+        flag(self.residual, "residual")
         for stage in self.stages:
             stage.check()
         if not self._runs():
@@ -114,7 +116,7 @@ class Fused(Layer):
 
     def with_clip(self, clip: tuple[float, float] | None) -> Fused:
         """A copy that clips its result."""
-        last = self.last._replace(layer=self.last.layer.replaced(clip=clip))
+        last = self.last._replace(layer=replace(self.last.layer, clip=clip))
         return Fused((*self.stages[:-1], last), self.residual)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 
 from dsconv.compiler.memory import Buffer, plan, unshared
-from dsconv.graph import Graph
 from dsconv.layers import (
     Add,
     BatchNorm,
@@ -22,6 +21,7 @@ from dsconv.layers import (
     Reshape,
     Sigmoid,
 )
+from dsconv.network.structure import Structure
 
 VIEWS = (Reshape, Flatten)  # the same numbers under another shape
 IN_PLACE = (Add, BatchNorm, Clip, HardSigmoid, HardSwish, LeakyReLU, Mul, Sigmoid)
@@ -42,7 +42,7 @@ class Layout:
         Outputs that are views of an input or of another output, and need a copy at the end.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Structure) -> None:
         self._graph = graph
         self._origin: dict[str, str] = {}  # tensor -> the tensor whose memory it is
         self._slots: dict[str, int] = {}

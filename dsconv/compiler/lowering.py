@@ -26,12 +26,12 @@ from dsconv.compiler.rearranging import (
     split,
     transpose,
 )
-from dsconv.graph import Graph, Node
 from dsconv.kernels import dispatch
 from dsconv.kernels import steps as kernel_steps
 from dsconv.kernels.memory import Block
 from dsconv.kernels.packing import PackedWeight, round_up
 from dsconv.layers import Shape
+from dsconv.network.structure import Node, Structure
 
 Map = tuple[int, int, int]
 Packings = Mapping[str, Packing]
@@ -60,7 +60,7 @@ class Record(NamedTuple):
 class Lowered:
     """A graph ready to run on one instruction set."""
 
-    def __init__(self, graph: Graph, kernels: ModuleType, packings: Packings) -> None:
+    def __init__(self, graph: Structure, kernels: ModuleType, packings: Packings) -> None:
         self.graph, self.kernels = graph, kernels  # the graph is optimised
         self.packings = packings  # by name of the stage
         self.layout = Layout(graph)
@@ -102,7 +102,7 @@ def _always_there() -> None:
     """Weights in memory of their own."""
 
 
-def lower(graph: Graph, weights: Weights, packings: Packings | None = None) -> Lowered:
+def lower(graph: Structure, weights: Weights, packings: Packings | None = None) -> Lowered:
     """Plan memory, pack weights layer by layer and emit the steps.
 
     Parameters

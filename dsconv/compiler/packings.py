@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from dsconv.compiler.fused import Fused, Stage
-from dsconv.graph import Graph
 from dsconv.kernels.packing import Widths, bias_floats, packed_floats
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Shape
+from dsconv.network.structure import Structure
 
 Tiles = Mapping[str, int]  # of Winograd's algorithm, by the name of the stage
 NO_TILES: Tiles = {}
@@ -35,7 +35,7 @@ class Packing(NamedTuple):
         return bias_floats(self.shape, self.kind, self.groups, widths)
 
 
-def packings_of(graph: Graph, tiles: Tiles = NO_TILES) -> dict[str, Packing]:
+def packings_of(graph: Structure, tiles: Tiles = NO_TILES) -> dict[str, Packing]:
     """By the name of the stage, for an optimised graph.
 
     Raises
@@ -54,7 +54,7 @@ def packings_of(graph: Graph, tiles: Tiles = NO_TILES) -> dict[str, Packing]:
     return found
 
 
-def winograd_tiles(graph: Graph) -> dict[str, int]:
+def winograd_tiles(graph: Structure) -> dict[str, int]:
     """The stages for which Winograd's algorithm pays."""
     from dsconv.kernels.winograd import best_tile
 
@@ -67,7 +67,7 @@ def winograd_tiles(graph: Graph) -> dict[str, int]:
     return {name: tile for name, tile in tiles.items() if tile}
 
 
-def _stages(graph: Graph) -> Iterator[tuple[Stage, Shape, bool]]:
+def _stages(graph: Structure) -> Iterator[tuple[Stage, Shape, bool]]:
     """Every stage with the shape of its input, and whether it is the only one of its node."""
     for node in graph.nodes.values():
         if isinstance(node.layer, Fused):

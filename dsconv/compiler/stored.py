@@ -19,11 +19,11 @@ import numpy as np
 from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.lowering import Lowered, lower
 from dsconv.compiler.packings import Packing, Tiles, packings_of
-from dsconv.graph import Graph, Node
 from dsconv.kernels import dispatch
 from dsconv.kernels.memory import Block
 from dsconv.kernels.packing import PackedWeight, Widths, pack_named, round_up, unpack, unpack_bias
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D
+from dsconv.network.structure import Node, Structure
 
 __all__ = ["Recipe", "array_names", "arrays_of", "in_one_block", "recipe_of", "restore"]
 
@@ -33,7 +33,7 @@ Arrays = Mapping[str, np.ndarray]
 class Recipe(NamedTuple):
     """All of a compiled model but its arrays."""
 
-    graph: Graph  # optimised
+    graph: Structure  # optimised
     tiles: Tiles  # of Winograd's algorithm, where it is used
     widths: Widths  # of the kernels that the weights are packed for
 

@@ -226,9 +226,10 @@ def _from_graph(file: MappedFile, text: bytes, content: _Content) -> Lowered:
     from dsconv.compiler.stored import Recipe, restore
     from dsconv.layers import KINDS
     from dsconv.network.json import from_json
+    from dsconv.network.structure import Structure
 
     try:
-        graph = from_json(text.decode(), {**KINDS, "fused": Fused})
+        graph = from_json(text.decode(), {**KINDS, "fused": Fused}, cls=Structure)
         lowered = restore(Recipe(graph, content.tiles, content.widths), content.arrays)
         same = _named_shapes(lowered) == _named_shapes(content)
         if not same or content.fits and _step_lines(lowered, [*content.arrays]) != content.steps:

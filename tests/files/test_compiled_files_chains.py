@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ from dsconv.layers import (
     LocalResponseNorm,
     Slice,
 )
-from dsconv.network.json import _encode, from_json
+from dsconv.network.json import _encode, from_json, to_json
 from dsconv.text.lines import shape_lines
 
 Shape = tuple[int, ...]
@@ -130,7 +131,7 @@ def test_any_chain(
     lanes, block = widths or (isa.lanes, isa.block)
     text = json.dumps(graph_of([_encode(s) for s in case.stages], case.residual, *case.shapes))
     try:
-        graph = from_json(text, {**KINDS, "fused": Fused})
+        graph = from_json(text, {**KINDS, "fused": Fused}, cls=Graph)
         packings = packings_of(graph)
     except ValueError:
         write(path, description(**widths_of(lanes, block)), text, {})
@@ -154,7 +155,7 @@ def test_any_chain(
     ((value, bound),) = interpret_with_bounds(*one_by_one(case, recipe, arrays), x)
     model = load(path)
     assert_close(model(x), value, bound)
-    assert layers(model, path).graph.to_json() == graph.to_json()
+    assert to_json(layers(model, path).graph) == graph.to_json()
     save(model, path)  # packed for the kernels in use
     assert_bits(load(path)(x), model(x))
 
@@ -173,7 +174,7 @@ def one_by_one(
         weights[f"{name}/weight"] = unpack(weight, *packing, recipe.widths)
         weights[f"{name}/bias"] = unpack_bias(bias, *packing)
         last = case.residual and name == case.stages[-1].name
-        y = graph.add(layer.replaced(bias=True, clip=None if last else layer.clip), y, name=name)
+        y = graph.add(replace(layer, bias=True, clip=None if last else layer.clip), y, name=name)
     if case.residual:
         y = graph.add(Add(case.stages[-1].layer.clip), y, *rest)
     graph.output(y)
