@@ -1,44 +1,27 @@
-"""Graph: layers joined by names, with their shapes. It describes and counts; it computes nothing.
-
-Nodes stand in an order in which they can run. A tensor bears the name of the node that makes it,
-or "node:i" for output i of a node with several outputs. Shapes are those of one example: the batch
-is left open.
-"""
+"""Graph: the class that people build networks with, over `dsconv.network` and `dsconv.compiler`."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from dsconv.layers import Input, Layer, Shape
-from dsconv.network.builders import LayerMethods
+from dsconv.network.builders import Builders
 
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
+    from dsconv.compiler.model import Model
     from dsconv.network.summary import GraphCost, Summary
 
-LARGEST = 2**31 - 1  # values in one tensor: what a 32-bit index still reaches
 
-
-class Node(NamedTuple):
-    """A layer in its place: its name and the names of its input tensors."""
-
-    name: str
-    layer: Layer
-    inputs: tuple[str, ...]
-
-
-class Graph(LayerMethods):
-    """A network as a directed acyclic graph of layers.
+class Graph(Builders):
+    """A network as a directed acyclic graph of layers. It describes and counts.
 
     Parameters
     ----------
     name
-        Of the network, for summaries and files.
+        The network's name, for summaries and files.
 
     Examples
     --------
@@ -50,167 +33,38 @@ class Graph(LayerMethods):
     ((16, 16, 16), 110592)
     """
 
-    def __init__(self, name: str = "graph") -> None:
-        if not isinstance(name, str) or not name or not name.isprintable():
-            raise ValueError(f"the graph's name must be a printable string, got {name!r}")
-        self.name = name
-        self.nodes: dict[str, Node] = {}
-        self.outputs: tuple[str, ...] = ()
-        self._shapes: dict[str, Shape] = {}  # by tensor
-        self._tensors: dict[str, tuple[str, ...]] = {}  # outputs by node
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the input tensors, in the order in which they were added."""
-        return tuple(node.name for node in self.nodes.values() if isinstance(node.layer, Input))
-
-    def add(self, layer: Layer, *inputs: str, name: str | None = None) -> Any:
-        """Add a layer behind the tensors `inputs`.
-
-        Parameters
-        ----------
-        layer
-            The layer with its attributes.
-        inputs
-            Names of existing tensors, in the layer's order.
-        name
-            Unique, without ":"; by default the kind and a counter, e.g. "conv2d_1".
-
-        Returns
-        -------
-        str or tuple of str
-            Name of the output tensor; for a layer with several outputs (`Split`) all their names.
-
-        Raises
-        ------
-        ValueError
-            Names the layer where the name is taken, an input is unknown or the shapes do not fit.
-        """
-        if not isinstance(layer, Layer):
-            raise TypeError(f"layer must be a layer of dsconv.layers, got {layer!r}")
-        return self._add(lambda: layer, inputs, name, kind=layer.kind)
-
-    def _add(
-        self,
-        make: Callable[..., Layer],
-        inputs: tuple[str, ...],
-        name: str | None,
-        *,
-        kind: str | None = None,
-        **attributes: Any,
-    ) -> Any:
-        name = self._new_name(name, kind or str(getattr(make, "kind", "layer")))
-        try:
-            layer = make(**attributes)
-            shapes = [self.shape(tensor) for tensor in inputs]
-            outputs = layer.infer(shapes)
-            for what, shape in [("output", s) for s in outputs] + [
-                (f"parameter {p!r}", s) for p, s in layer.parameters(shapes).items()
-            ]:
-                if math.prod(shape) > LARGEST:
-                    raise ValueError(f"the {what} {shape} has more than {LARGEST} values")
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"layer {name!r}: {error}") from None
-        tensors = (
-            (name,) if len(outputs) == 1 else tuple(f"{name}:{i}" for i in range(len(outputs)))
-        )
-        self.nodes[name] = Node(name, layer, tuple(inputs))
-        self._tensors[name] = tensors
-        self._shapes.update(zip(tensors, outputs, strict=True))
-        return tensors[0] if len(tensors) == 1 else tensors
-
-    def _new_name(self, name: str | None, kind: str) -> str:
-        if name is None:
-            candidates = (f"{kind}_{number}" for number in count(1))
-            return next(candidate for candidate in candidates if candidate not in self.nodes)
-        if not isinstance(name, str) or not name or not name.isprintable() or ":" in name:
-            raise ValueError(f'layer names must be printable strings without ":", got {name!r}')
-        if name in self.nodes:
-            raise ValueError(f"layer {name!r}: the name is taken already")
-        return name
-
-    def output(self, *tensors: str) -> None:
-        """Make these tensors the outputs of the graph, in this order (replaces earlier ones)."""
-        if not tensors:
-            raise ValueError("output takes at least one tensor, got none")
-        for tensor in tensors:
-            self.shape(tensor)
-        if len(set(tensors)) < len(tensors):
-            raise ValueError(f"an output is named twice: {tensors}")
-        self.outputs = tensors
-
-    def shape(self, tensor: str) -> Shape:
-        """Shape of a tensor for one example: (H, W, C) or (C,)."""
-        try:
-            return self._shapes[tensor]
-        except (KeyError, TypeError):
-            raise ValueError(f"there is no tensor {tensor!r} in the graph {self.name!r}") from None
-
-    def tensors(self, node: str) -> tuple[str, ...]:
-        """Names of a node's output tensors."""
-        return self._tensors[node]
-
-    def input_shapes(self, node: str) -> list[Shape]:
-        """Shapes of a node's inputs: what the methods of its layer take."""
-        return [self._shapes[tensor] for tensor in self.nodes[node].inputs]
-
-    def parameters(self) -> dict[str, Shape]:
-        """Shape of every parameter by its name "layer/parameter", in the order of the layers."""
-        return {
-            f"{name}/{parameter}": shape
-            for name, node in self.nodes.items()
-            for parameter, shape in node.layer.parameters(self.input_shapes(name)).items()
-        }
-
-    def validate(self) -> None:
-        """Check that the graph has outputs, no cycle, and no node that leads to no output.
-
-        Raises
-        ------
-        ValueError
-            Names the nodes at fault.
-        """
-        if not self.outputs:
-            raise ValueError(f"the graph {self.name!r} has no outputs")
-        order = run_order({name: node.inputs for name, node in self.nodes.items()})
-        needed = {tensor.partition(":")[0] for tensor in self.outputs}
-        for name in reversed(order):
-            if name in needed:
-                needed.update(tensor.partition(":")[0] for tensor in self.nodes[name].inputs)
-        unused = [name for name in self.nodes if name not in needed]
-        if unused:
-            raise ValueError(f"no output of the graph {self.name!r} depends on {_some(unused)}")
+    # The methods import what they need when they are called, because most programs call few.
 
     def cost(self) -> GraphCost:
-        """Mult-adds and parameters, total, by layer and by kind."""
+        """Count mult-adds and parameters: in total, by layer and by kind."""
         from dsconv.network.summary import GraphCost
 
         return GraphCost(self)
 
     def summary(self) -> Summary:
-        """The table of all layers with shapes and costs."""
+        """Return the table of all layers with shapes and costs."""
         from dsconv.network.summary import Summary
 
         return Summary(self)
 
     def init_weights(self, seed: int = 0) -> dict[str, NDArray[float32]]:
-        """Seeded random weights by parameter name; see `dsconv.network.seeded_weights`."""
+        """Draw weights by parameter name, see `dsconv.network.seeded_weights.init_weights`."""
         from dsconv.network.seeded_weights import init_weights
 
         return init_weights(self, seed)
 
     def to_json(self) -> str:
-        """The graph as JSON text; `from_json` reads it."""
+        """Return the graph as JSON text, which `from_json` reads."""
         from dsconv.network.json import to_json
 
         return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> Graph:
-        """The graph that `to_json` wrote. ValueError names whatever is wrong with the text."""
+        """Build the graph that `to_json` wrote; ValueError names the fault of any other text."""
         from dsconv.network.json import from_json
 
-        return from_json(text)
+        return from_json(text, cls=cls)
 
     def compile(
         self,
@@ -218,48 +72,8 @@ class Graph(LayerMethods):
         threads: int | None = None,
         *,
         winograd: bool = False,
-    ) -> Any:
-        """A model that runs: see `dsconv.compiler.compile`."""
+    ) -> Model:
+        """Make a model that runs, see `dsconv.compiler.compile`."""
         from dsconv.compiler import compile
 
         return compile(self, weights, threads, winograd=winograd)
-
-
-def run_order(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Names of nodes so ordered that each comes after its inputs; stays put where it can.
-
-    Parameters
-    ----------
-    inputs
-        Tensor names by node name; output i of a node may be written "node:i".
-
-    Raises
-    ------
-    ValueError
-        Names a missing input, or the nodes of a cycle.
-    """
-    order: dict[str, None] = {}
-    for root in inputs:
-        path = {root: iter(inputs[root])} if root not in order else {}
-        while path:
-            name = next(reversed(path))
-            for tensor in path[name]:
-                source = tensor.partition(":")[0]
-                if source not in inputs:
-                    raise ValueError(f"layer {name!r}: there is no tensor {tensor!r}")
-                if source in path:
-                    members = list(path)
-                    raise ValueError(f"cycle through {_some(members[members.index(source) :])}")
-                if source not in order:
-                    path[source] = iter(inputs[source])
-                    break
-            else:
-                del path[name]
-                order[name] = None
-    return list(order)
-
-
-def _some(names: list[str]) -> str:
-    """A few names for an error message."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(map(repr, names[:5])) + more

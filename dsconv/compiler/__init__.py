@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from dsconv.compiler.model import Model
 
 if TYPE_CHECKING:
-    from dsconv.graph import Graph
+    from dsconv.network.structure import Structure
 
 __all__ = ["Model", "compile"]
 
 
 def compile(
-    graph: Graph,
+    graph: Structure,
     weights: Mapping[str, Any] | None = None,
     threads: int | None = None,
     *,
@@ -72,12 +72,13 @@ def compile(
     from dsconv.compiler.passes import optimise
     from dsconv.compiler.weights import FoldedWeights
     from dsconv.layers.base import flag
+    from dsconv.network.seeded_weights import init_weights
     from dsconv.weights.source import GraphSource
 
     graph.validate()
     flag(winograd, "winograd")
-    values = graph.init_weights(0) if weights is None else weights
+    values = init_weights(graph, 0) if weights is None else weights
     program = lower(optimise(graph), FoldedWeights(graph, values), winograd=winograd)
     model = Model(graph.name, program, threads)
-    model.source = GraphSource(graph, weights)
+    model.source = GraphSource(graph, weights)  # type: ignore[arg-type]
     return model

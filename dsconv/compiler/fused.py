@@ -4,75 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from dsconv.graph import LARGEST
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Shape
-from dsconv.layers.base import flag, layer_kind, number
-
-_CHAINS = (
-    (Dense,),
-    (Conv2D,),
-    (DepthwiseConv2D,),
-    (DepthwiseConv2D, Conv2D),
-    (Conv2D, DepthwiseConv2D, Conv2D),
-)
+from dsconv.network.structure import LARGEST
 
 
 class Stage(NamedTuple):
     """A layer with weights, and the batch norm that is folded into them."""
 
-    name: str  # of the layer in the graph that was compiled: its weights bear it
+    name: str  # of the layer in the graph that is compiled: its weights have this name
     layer: Conv2D | DepthwiseConv2D | Dense
     norm: str | None = None  # name of the batch norm
     epsilon: float = 0.0  # of the batch norm
 
-    def check(self) -> None:
-        """Raise TypeError or ValueError if a name or the epsilon cannot be."""
-        if not isinstance(self.name, str) or not isinstance(self.norm, str | None):
-            raise TypeError(f"names must be strings, got {self.name!r} and {self.norm!r}")
-        if ":" in self.name:
-            raise ValueError(f'the name of a stage must not contain ":", got {self.name!r}')
-        number(self.epsilon, "epsilon")
 
-
-@layer_kind
+@dataclass(frozen=True)
 class Fused(Layer):
     """One to three stages, each fed by the one before, and an optional addition.
 
         [dense]   [convolution]   [depthwise]   [depthwise, pointwise]
         [pointwise, depthwise, pointwise]                 (the inverted residual of MobileNetV2)
 
-    With `residual` there is a second input, added to the last stage before its clip.
+    With `residual` there is a second input, which is added to the last stage before its clip. Only
+    the passes make such layers, and they join only what one kernel runs.
     """
 
     stages: tuple[Stage, ...]
     residual: bool = False
 
     kind = "fused"
-
-    def __post_init__(self) -> None:
-        self.stages = tuple(
-            Stage(**stage) if isinstance(stage, dict) else Stage(*stage) for stage in self.stages
-        )
-        self.residual = flag(self.residual, "residual")
-        for stage in self.stages:
-            stage.check()
-        if not self._runs():
-            raise ValueError(f"no kernel runs these stages in one pass: {self.stages}")
-
-    def _runs(self) -> bool:
-        """Return True if there is a kernel for this chain."""
-        chain = tuple(type(stage.layer) for stage in self.stages)
-        if chain not in _CHAINS:
-            return False
-        last = self.last.layer
-        if self.residual and not (isinstance(last, Conv2D) and last.groups == 1):
-            return False
-        around = (*self.stages[:-2], self.last)  # the depthwise stage
-        if len(chain) > 1 and not all(is_pointwise(stage.layer) for stage in around):
-            return False
-        return len(chain) < 3 or vars(self.stages[1].layer)["multiplier"] == 1
 
     @property
     def label(self) -> str:
@@ -91,11 +53,7 @@ class Fused(Layer):
         return chain
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
-        if len(shapes) != 1 + self.residual:
-            raise ValueError(f"takes {1 + self.residual} inputs, got {len(shapes)}")
         chain = self.shapes(shapes)
-        if self.residual and shapes[1] != chain[-1]:
-            raise ValueError(f"inputs {list(shapes)} do not fit {self.label}")
         for shape in chain:  # the graph checks those that it sees
             if math.prod(shape) > LARGEST:
                 raise ValueError(f"the map {shape} between stages has more than {LARGEST} values")
@@ -114,7 +72,7 @@ class Fused(Layer):
 
     def with_clip(self, clip: tuple[float, float] | None) -> Fused:
         """Return a copy that clips its result."""
-        last = self.last._replace(layer=self.last.layer.replaced(clip=clip))
+        last = self.last._replace(layer=replace(self.last.layer, clip=clip))
         return Fused((*self.stages[:-1], last), self.residual)
 
 
@@ -123,12 +81,12 @@ def wrap(name: str, layer: Conv2D | DepthwiseConv2D | Dense) -> Fused:
     return Fused((Stage(name, layer),))
 
 
-def is_pointwise(layer: Layer, stride_one: bool = True) -> bool:
+def is_pointwise(layer: Layer) -> bool:
     """Return True for a plain 1x1 convolution without padding or groups, at stride 1."""
     return (
         isinstance(layer, Conv2D)
         and layer.kernel == (1, 1)
         and layer.groups == 1
-        and (layer.stride == (1, 1) or not stride_one)
+        and layer.stride == (1, 1)
         and layer.padding in ("same", "valid", ((0, 0), (0, 0)))
     )

@@ -20,19 +20,19 @@ from dsconv.compiler.fused import Fused, Stage
 from dsconv.compiler.node import PlacedNode, as_map
 from dsconv.compiler.places import VIEWS, Places
 from dsconv.compiler.weights import FoldedWeights
-from dsconv.graph import Graph
 from dsconv.kernels import dispatch
 from dsconv.kernels.named_program import Features, LayerLine, NamedProgram
 from dsconv.kernels.plans import StepPlan, copy_plan, pack_steps
 from dsconv.kernels.steps import UNBOUNDED, conv2d_op
 from dsconv.kernels.winograd import best_tile, transform
+from dsconv.network.structure import Structure
 
 MOST_STEPS = 1 << 16  # of a model
 
 Plan = Callable[[PlacedNode], list[StepPlan]]
 
 
-def lower(graph: Graph, weights: FoldedWeights, *, winograd: bool = False) -> NamedProgram:
+def lower(graph: Structure, weights: FoldedWeights, *, winograd: bool = False) -> NamedProgram:
     """Make the program that computes a graph, for the instruction set in use.
 
     Parameters
@@ -79,13 +79,13 @@ def lower(graph: Graph, weights: FoldedWeights, *, winograd: bool = False) -> Na
     )
 
 
-def _line(graph: Graph, name: str, steps: int) -> LayerLine:
+def _line(graph: Structure, name: str, steps: int) -> LayerLine:
     layer, shapes = graph.nodes[name].layer, graph.input_shapes(name)
     parameters = layer.weights(shapes) if isinstance(layer, Fused) else 0
     return LayerLine(name, layer.label, layer.mult_adds(shapes), parameters, steps)
 
 
-def _features(graph: Graph, places: Places, ends: dict[str, int]) -> Features | None:
+def _features(graph: Structure, places: Places, ends: dict[str, int]) -> Features | None:
     """Return where the input of the last fully connected layer is, if the graph ends in one."""
     if len(graph.outputs) > 1:
         return None

@@ -7,10 +7,10 @@ from typing import Any
 
 from dsconv.compiler.places import Places
 from dsconv.compiler.weights import FoldedWeights
-from dsconv.graph import Graph, Node
 from dsconv.kernels.plans import StepPlan
 from dsconv.kernels.steps import Place, geometry
 from dsconv.layers import Shape
+from dsconv.network.structure import Node, Structure
 
 Map = tuple[int, int, int]
 
@@ -19,7 +19,7 @@ class PlacedNode:
     """A layer, the shapes and places of its inputs and outputs, and the graph's weights."""
 
     def __init__(
-        self, graph: Graph, places: Places, node: Node, weights: FoldedWeights, winograd: bool
+        self, graph: Structure, places: Places, node: Node, weights: FoldedWeights, winograd: bool
     ) -> None:
         self.name, self.layer = node.name, node.layer
         self.weights, self.winograd = weights, winograd

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from dsconv.compiler.fused import Fused, is_pointwise, wrap
-from dsconv.graph import Graph, Node
 from dsconv.layers import Add, BatchNorm, Clip, Conv2D, Dense, DepthwiseConv2D, Layer
+from dsconv.network.structure import Node, Structure
 
 Merged = tuple[Layer, tuple[str, ...]]
 Rule = Callable[[Node, Node, int], Merged | None]
 
 
-def optimise(graph: Graph, rules: Sequence[Rule] | None = None) -> Graph:
+def optimise(graph: Structure, rules: Sequence[Rule] | None = None) -> Structure:
     """Wrap the layers with weights, then apply rules in order, each to what the one before made.
 
     Parameters
@@ -34,12 +35,12 @@ def optimise(graph: Graph, rules: Sequence[Rule] | None = None) -> Graph:
     return _rebuild(graph, nodes)
 
 
-def wrap_weighted(graph: Graph) -> Graph:
+def wrap_weighted(graph: Structure) -> Structure:
     """Turn every convolution and dense layer into a chain of one stage."""
     return _rebuild(graph, _wrapped(graph))
 
 
-def merge(graph: Graph, rule: Rule) -> Graph:
+def merge(graph: Structure, rule: Rule) -> Structure:
     """Apply a rule wherever a tensor has one use and is no output of the graph."""
     nodes = dict(graph.nodes)
     _merge(nodes, graph.outputs, rule)
@@ -65,7 +66,7 @@ def fuse_clip(producer: Node, node: Node, index: int) -> Merged | None:
     if isinstance(layer, Fused) and layer.last.layer.clip is None:
         return layer.with_clip((clip.low, clip.high)), producer.inputs
     if isinstance(layer, Add) and layer.clip is None:
-        return layer.replaced(clip=(clip.low, clip.high)), producer.inputs
+        return replace(layer, clip=(clip.low, clip.high)), producer.inputs
     return None
 
 
@@ -122,7 +123,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def _wrapped(graph: Graph) -> dict[str, Node]:
+def _wrapped(graph: Structure) -> dict[str, Node]:
     nodes = {}
     for name, node in graph.nodes.items():
         if isinstance(node.layer, (Conv2D, DepthwiseConv2D, Dense)):
@@ -148,9 +149,9 @@ def _merge(nodes: dict[str, Node], outputs: Sequence[str], rule: Rule) -> None:
                 break
 
 
-def _rebuild(graph: Graph, nodes: dict[str, Node]) -> Graph:
+def _rebuild(graph: Structure, nodes: dict[str, Node]) -> Structure:
     """Return a graph of these nodes, with the outputs of `graph`."""
-    new = Graph(graph.name)
+    new = Structure(graph.name)
     for node in nodes.values():
         new.add(node.layer, *node.inputs, name=node.name)
     new.output(*graph.outputs)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 
-from dsconv.graph import Graph
 from dsconv.layers import (
     Add,
     BatchNorm,
@@ -22,6 +21,7 @@ from dsconv.layers import (
     Reshape,
     Sigmoid,
 )
+from dsconv.network.structure import Structure
 
 VIEWS = (Reshape, Flatten)  # the same numbers under another shape
 IN_PLACE = (Add, BatchNorm, Clip, HardSigmoid, HardSwish, LeakyReLU, Mul, Sigmoid)
@@ -44,7 +44,7 @@ class Places:
         Outputs that are views of an input or of another output, so they are copied at the end.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Structure) -> None:
         self._graph = graph
         self._origin: dict[str, str] = {}  # tensor -> the tensor whose memory it is
         self._slots: dict[str, int] = {}

@@ -12,7 +12,7 @@ from dsconv.layers import DepthwiseConv2D
 from dsconv.network.check_weights import check_names, check_weight
 
 if TYPE_CHECKING:
-    from dsconv.graph import Graph
+    from dsconv.network.structure import Structure
 
 
 class FoldedWeights:
@@ -26,7 +26,7 @@ class FoldedWeights:
         Float32 array by name; each is read once.
     """
 
-    def __init__(self, graph: Graph, weights: Mapping[str, Any]) -> None:
+    def __init__(self, graph: Structure, weights: Mapping[str, Any]) -> None:
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights must map names to arrays, got {type(weights).__name__}")
         check_names(graph, weights)

@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,7 +110,7 @@ def _convolution(layer: Any, weights: Weights, y: Array, x: Tensor) -> Array | S
     weight = np.abs(weights["weight"])
     depthwise = isinstance(layer, layers.DepthwiseConv2D)
     terms = math.prod(weight.shape[:2] if depthwise else weight.shape[:-1])
-    plain = layer.replaced(clip=None)
+    plain = replace(layer, clip=None)
     (carried,) = evaluate(plain, {"weight": weight}, x.error)
     (magnitude,) = evaluate(plain, {"weight": weight}, x.largest)
     total = Sum(carried, magnitude + np.abs(weights.get("bias", 0.0)), terms + 1)

@@ -1,89 +1,88 @@
 """The layers with weights, where all mult-adds are: convolution, depthwise convolution, dense."""
 
-from __future__ import annotations
-
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
-from dsconv.arguments.numbers import Pair, integer, pair
+from dsconv.arguments.numbers import Pair, pair
 from dsconv.arguments.window import Padding, Window, window
-from dsconv.layers.base import (
-    Layer,
-    Shape,
-    flag,
-    image,
-    layer_kind,
-    one,
-    optional_bounds,
-    padding_form,
-)
+from dsconv.layers.base import Border, Count, Flag, Layer, Limits, Shape, Size, image, one
 
 # Passes and lowering ask for the same windows again and again.
 _window = lru_cache(maxsize=1024)(window)
 
 
-class _Convolution(Layer):
+class _Weighted(Layer):
+    """A layer with a weight, perhaps a bias, and a fused activation.
+
+    `clip` is that activation, min(max(y, low), high): passes of the compiler set it, builders of
+    graphs leave it None.
+    """
+
+    bias: bool
+    clip: tuple[float, float] | None
+
+    def parameters(self, shapes: Sequence[Shape]) -> dict[str, Shape]:
+        weight = self._weight(shapes)
+        return (
+            {"weight": weight, "bias": (self._outputs(weight),)}
+            if self.bias
+            else {"weight": weight}
+        )
+
+    def mult_adds(self, shapes: Sequence[Shape]) -> int:
+        pixels = math.prod(self.infer(shapes)[0][:-1])
+        return math.prod(self._weight(shapes)) * pixels
+
+    def _weight(self, shapes: Sequence[Shape]) -> Shape:
+        """Return the shape of the weight."""
+        raise NotImplementedError
+
+    def _outputs(self, weight: Shape) -> int:
+        """Return the number of output channels of a weight."""
+        return weight[-1]
+
+
+class _Convolution(_Weighted):
     """The sliding window that standard and depthwise convolutions share."""
 
     kernel: Pair
     stride: Pair
     padding: Padding
     dilation: Pair
-    bias: bool
-    clip: tuple[float, float] | None
-
-    def __post_init__(self) -> None:
-        self.kernel = pair(self.kernel, "kernel")
-        self.stride = pair(self.stride, "stride")
-        self.padding = padding_form(self.padding)
-        self.dilation = pair(self.dilation, "dilation")
-        self.bias = flag(self.bias, "bias")
-        self.clip = optional_bounds(self.clip, "clip")
 
     def window(self, shapes: Sequence[Shape]) -> Window:
-        """Kernel, stride, dilation, padding in pixels and output size as plain numbers."""
+        """Return kernel, stride, dilation, padding in pixels and output size as plain numbers."""
         height, width, _ = image(shapes)
         return _window((height, width), self.kernel, self.stride, self.padding, self.dilation)
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
-        weight = self.parameters(shapes)["weight"]
-        return [(*self.window(shapes).output, self._filters(weight))]
-
-    def mult_adds(self, shapes: Sequence[Shape]) -> int:
-        kernel_height, kernel_width, depth, last = self.parameters(shapes)["weight"]
-        height, width = self.window(shapes).output
-        return kernel_height * kernel_width * depth * last * height * width
-
-    def _filters(self, weight: Shape) -> int:
-        raise NotImplementedError
+        channels = self._outputs(self._weight(shapes))
+        return [(*self.window(shapes).output, channels)]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class Conv2D(_Convolution):
     """A standard or grouped convolution; with kernel (1, 1) a pointwise one.
 
     Parameters: weight (KH, KW, Cin / groups, filters), bias (filters,).
     Mult-adds: KH * KW * (Cin / groups) * filters * H * W with the output's H and W.
-
-    `clip` is a fused activation, min(max(y, low), high): passes of the compiler set it,
-    builders of graphs leave it None.
     """
 
-    filters: int
-    kernel: Pair = 1
-    stride: Pair = 1
-    padding: Padding = "same"
-    dilation: Pair = 1
-    groups: int = 1
-    bias: bool = True
-    clip: tuple[float, float] | None = None
+    filters: Count
+    kernel: Size = 1
+    stride: Size = 1
+    padding: Border = "same"
+    dilation: Size = 1
+    groups: Count = 1
+    bias: Flag = True
+    clip: Limits = None
 
     kind = "conv2d"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.filters = integer(self.filters, "filters")
-        self.groups = integer(self.groups, "groups")
         if self.filters % self.groups:
             raise ValueError(f"groups {self.groups} must divide the filters {self.filters}")
 
@@ -92,78 +91,56 @@ class Conv2D(_Convolution):
         height, width = pair(self.kernel, "kernel")
         return f"conv {height}x{width}"
 
-    def parameters(self, shapes: Sequence[Shape]) -> dict[str, Shape]:
+    def _weight(self, shapes: Sequence[Shape]) -> Shape:
         channels = image(shapes)[2]
         if channels % self.groups:
             raise ValueError(f"groups {self.groups} must divide the input channels {channels}")
-        kernel = pair(self.kernel, "kernel")
-        weight = (*kernel, channels // self.groups, self.filters)
-        return {"weight": weight, "bias": (self.filters,)} if self.bias else {"weight": weight}
-
-    def _filters(self, weight: Shape) -> int:
-        return weight[3]
+        return (*pair(self.kernel, "kernel"), channels // self.groups, self.filters)
 
 
-@layer_kind
+@dataclass(frozen=True)
 class DepthwiseConv2D(_Convolution):
     """One filter (or `multiplier` filters) for each input channel.
 
     Output channel c * multiplier + m is filter m of input channel c.
     Parameters: weight (KH, KW, C, multiplier), bias (C * multiplier,).
     Mult-adds: KH * KW * C * multiplier * H * W with the output's H and W.
-    `clip`: see `Conv2D`.
     """
 
-    kernel: Pair = 3
-    stride: Pair = 1
-    padding: Padding = "same"
-    dilation: Pair = 1
-    multiplier: int = 1
-    bias: bool = True
-    clip: tuple[float, float] | None = None
+    kernel: Size = 3
+    stride: Size = 1
+    padding: Border = "same"
+    dilation: Size = 1
+    multiplier: Count = 1
+    bias: Flag = True
+    clip: Limits = None
 
     kind = "depthwise_conv2d"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.multiplier = integer(self.multiplier, "multiplier")
 
     @property
     def label(self) -> str:
         height, width = pair(self.kernel, "kernel")
         return f"depthwise {height}x{width}"
 
-    def parameters(self, shapes: Sequence[Shape]) -> dict[str, Shape]:
-        channels = image(shapes)[2]
-        weight = (*pair(self.kernel, "kernel"), channels, self.multiplier)
-        return (
-            {"weight": weight, "bias": (self._filters(weight),)}
-            if self.bias
-            else {"weight": weight}
-        )
+    def _weight(self, shapes: Sequence[Shape]) -> Shape:
+        return (*pair(self.kernel, "kernel"), image(shapes)[2], self.multiplier)
 
-    def _filters(self, weight: Shape) -> int:
+    def _outputs(self, weight: Shape) -> int:
         return weight[2] * weight[3]
 
 
-@layer_kind
-class Dense(Layer):
+@dataclass(frozen=True)
+class Dense(_Weighted):
     """A fully connected layer, y = x @ weight + bias, on an input (Cin,).
 
     Parameters: weight (Cin, units), bias (units,). Mult-adds: Cin * units.
-    `clip`: see `Conv2D`.
     """
 
-    units: int
-    bias: bool = True
-    clip: tuple[float, float] | None = None
+    units: Count
+    bias: Flag = True
+    clip: Limits = None
 
     kind = "dense"
-
-    def __post_init__(self) -> None:
-        self.units = integer(self.units, "units")
-        self.bias = flag(self.bias, "bias")
-        self.clip = optional_bounds(self.clip, "clip")
 
     @property
     def label(self) -> str:
@@ -175,9 +152,5 @@ class Dense(Layer):
             raise ValueError(f"the input must have the shape (C,), got {shape}; flatten it first")
         return [(self.units,)]
 
-    def parameters(self, shapes: Sequence[Shape]) -> dict[str, Shape]:
-        weight = (one(shapes)[0], self.units)
-        return {"weight": weight, "bias": (self.units,)} if self.bias else {"weight": weight}
-
-    def mult_adds(self, shapes: Sequence[Shape]) -> int:
-        return one(shapes)[0] * self.units
+    def _weight(self, shapes: Sequence[Shape]) -> Shape:
+        return (one(shapes)[0], self.units)

@@ -1,31 +1,18 @@
 """Layers with several inputs or several outputs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from dsconv.layers.base import (
-    Layer,
-    Shape,
-    any_integer,
-    axis_index,
-    integers,
-    layer_kind,
-    one,
-    optional_bounds,
-)
+from dsconv.layers.base import Axis, Counts, Layer, Limits, Shape, axis_index, one
 
 
-@layer_kind
+@dataclass(frozen=True)
 class Add(Layer):
     """a + b of two equal shapes. `clip` is a fused activation, see `Conv2D`."""
 
-    clip: tuple[float, float] | None = None
+    clip: Limits = None
 
     kind = "add"
-
-    def __post_init__(self) -> None:
-        self.clip = optional_bounds(self.clip, "clip")
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         a, b = _two(shapes)
@@ -34,6 +21,7 @@ class Add(Layer):
         return [a]
 
 
+@dataclass(frozen=True)
 class Mul(Layer):
     """a * b of two equal shapes, or of a map (H, W, C) and one factor for each channel.
 
@@ -53,16 +41,13 @@ class Mul(Layer):
         )
 
 
-@layer_kind
+@dataclass(frozen=True)
 class Concat(Layer):
     """The inputs one after the other along `axis`, which counts without the batch."""
 
-    axis: int = -1
+    axis: Axis = -1
 
     kind = "concat"
-
-    def __post_init__(self) -> None:
-        self.axis = any_integer(self.axis, "axis")
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         if not shapes:
@@ -78,20 +63,19 @@ class Concat(Layer):
         return [first[:axis] + (sum(shape[axis] for shape in shapes),) + first[axis + 1 :]]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class Split(Layer):
     """Parts of `sizes` one after the other along `axis`, which counts without the batch."""
 
-    sizes: tuple[int, ...]
-    axis: int = -1
+    sizes: Counts
+    axis: Axis = -1
 
     kind = "split"
 
     def __post_init__(self) -> None:
-        self.sizes = integers(self.sizes, "sizes")
+        super().__post_init__()
         if len(self.sizes) < 2:
             raise ValueError(f"sizes must be at least two, got {self.sizes}")
-        self.axis = any_integer(self.axis, "axis")
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         shape = one(shapes)
@@ -105,6 +89,7 @@ class Split(Layer):
 
 
 def _two(shapes: Sequence[Shape]) -> tuple[Shape, Shape]:
+    """Return the shapes of a layer's two inputs."""
     if len(shapes) != 2:
         raise ValueError(f"takes two inputs, got {len(shapes)}")
     return shapes[0], shapes[1]

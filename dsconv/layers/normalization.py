@@ -1,33 +1,28 @@
 """Batch norm, local response norm and L2 normalisation: the shape stays."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from dsconv.arguments.numbers import integer
-from dsconv.layers.base import Elementwise, Shape, image, layer_kind, number, one
+from dsconv.layers.base import Count, Elementwise, Finite, NotNegative, Shape, image, one
 
 
-@layer_kind
+@dataclass(frozen=True)
 class BatchNorm(Elementwise):
     """gamma * (x - mean) / sqrt(variance + epsilon) + beta for each channel (the last axis).
 
     Parameters: gamma, beta, mean, variance, each (C,); mean and variance are not trained.
     """
 
-    epsilon: float = 1e-3
+    epsilon: NotNegative = 1e-3
 
     kind = "batch_norm"
-
-    def __post_init__(self) -> None:
-        self.epsilon = number(self.epsilon, "epsilon", 0.0)
 
     def parameters(self, shapes: Sequence[Shape]) -> dict[str, Shape]:
         channels = (one(shapes)[-1],)
         return {"gamma": channels, "beta": channels, "mean": channels, "variance": channels}
 
 
-@layer_kind
+@dataclass(frozen=True)
 class LocalResponseNorm(Elementwise):
     """x[c] / (bias + alpha * sum of x[k]^2) ** beta, k over `size` channels centred on c.
 
@@ -36,20 +31,17 @@ class LocalResponseNorm(Elementwise):
     `size` is odd.
     """
 
-    size: int = 5
-    alpha: float = 1e-4
-    beta: float = 0.75
-    bias: float = 2.0
+    size: Count = 5
+    alpha: NotNegative = 1e-4
+    beta: Finite = 0.75
+    bias: Finite = 2.0
 
     kind = "local_response_norm"
 
     def __post_init__(self) -> None:
-        self.size = integer(self.size, "size")
+        super().__post_init__()
         if self.size % 2 == 0:
             raise ValueError(f"size must be odd, got {self.size}")
-        self.alpha = number(self.alpha, "alpha", 0.0)
-        self.beta = number(self.beta, "beta")
-        self.bias = number(self.bias, "bias")
         if self.bias <= 0:
             raise ValueError(f"bias must be above 0, got {self.bias}")
 
@@ -57,19 +49,16 @@ class LocalResponseNorm(Elementwise):
         return [image(shapes)]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class L2Normalize(Elementwise):
     """scale[c] * x[c] / sqrt(sum over channels of x^2 + epsilon) at each pixel.
 
     Parameters: scale (C,), learned (SSD starts it at 20; ParseNet, arXiv 1506.04579).
     """
 
-    epsilon: float = 1e-10
+    epsilon: NotNegative = 1e-10
 
     kind = "l2_normalize"
-
-    def __post_init__(self) -> None:
-        self.epsilon = number(self.epsilon, "epsilon", 0.0)
 
     def parameters(self, shapes: Sequence[Shape]) -> dict[str, Shape]:
         return {"scale": (one(shapes)[-1],)}

@@ -1,12 +1,11 @@
 """Pooling over windows and over whole maps."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dsconv.arguments.numbers import Pair, pair
 from dsconv.arguments.window import Padding, Window, window
-from dsconv.layers.base import Layer, Shape, flag, image, layer_kind, padding_form
+from dsconv.layers.base import Border, Flag, Layer, Shape, Size, image
 
 
 class _Pool(Layer):
@@ -17,19 +16,13 @@ class _Pool(Layer):
     padding: Padding
     ceil: bool
 
-    def __post_init__(self) -> None:
-        self.kernel = pair(self.kernel, "kernel")
-        self.stride = pair(self.stride, "stride")
-        self.padding = padding_form(self.padding)
-        self.ceil = flag(self.ceil, "ceil")
-
     @property
     def label(self) -> str:
         height, width = pair(self.kernel, "kernel")
         return f"{self.kind.replace('_', ' ')} {height}x{width}"
 
     def window(self, shapes: Sequence[Shape]) -> Window:
-        """Kernel, stride, dilation 1, padding in pixels and output size as plain numbers."""
+        """Return kernel, stride, dilation 1, padding in pixels and output size as plain numbers."""
         height, width, _ = image(shapes)
         found = window((height, width), self.kernel, self.stride, self.padding, ceil=self.ceil)
         for kernel, pad in zip(found.kernel, found.pad, strict=True):
@@ -41,51 +34,44 @@ class _Pool(Layer):
         return [(*self.window(shapes).output, image(shapes)[2])]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class MaxPool(_Pool):
     """Largest value of each window; padding never wins.
 
     With `ceil` the output size rounds up, and the last window may reach beyond the padding.
     """
 
-    kernel: Pair = 2
-    stride: Pair = 2
-    padding: Padding = "valid"
-    ceil: bool = False
+    kernel: Size = 2
+    stride: Size = 2
+    padding: Border = "valid"
+    ceil: Flag = False
 
     kind = "max_pool"
 
 
-@layer_kind
+@dataclass(frozen=True)
 class AveragePool(_Pool):
     """Mean of each window: over its pixels, or with `count_padding` over its pixels and padding.
 
     With `ceil` the output size rounds up; what a window covers beyond the padding never counts.
     """
 
-    kernel: Pair = 2
-    stride: Pair = 2
-    padding: Padding = "valid"
-    ceil: bool = False
-    count_padding: bool = False
+    kernel: Size = 2
+    stride: Size = 2
+    padding: Border = "valid"
+    ceil: Flag = False
+    count_padding: Flag = False
 
     kind = "average_pool"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.count_padding = flag(self.count_padding, "count_padding")
 
-
-@layer_kind
+@dataclass(frozen=True)
 class GlobalAveragePool(Layer):
     """Mean of each channel's map: (H, W, C) -> (C,), or (1, 1, C) with `keep_dims`."""
 
-    keep_dims: bool = False
+    keep_dims: Flag = False
 
     kind = "global_average_pool"
-
-    def __post_init__(self) -> None:
-        self.keep_dims = flag(self.keep_dims, "keep_dims")
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         channels = image(shapes)[2]

@@ -1,16 +1,22 @@
 """Layers that move values without computing with them (Resize alone interpolates)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
-from dsconv.arguments.numbers import LARGEST, integer
-from dsconv.arguments.window import Padding, padding_pixels
-from dsconv.layers.base import Layer, Shape, image, integers, layer_kind, one, padding_form
+from dsconv.arguments.numbers import LARGEST
+from dsconv.arguments.window import padding_pixels
+from dsconv.layers.base import Border, Count, Counts, Layer, Shape, image, integers, one
+
+# Tuples of integers from 0 on, from -1 on, and of either sign.
+_Indices = Annotated[tuple[int, ...], partial(integers, minimum=0)]
+_Sizes = Annotated[tuple[int, ...], partial(integers, minimum=-1)]
+_Steps = Annotated[tuple[int, ...], partial(integers, minimum=-LARGEST)]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class ChannelShuffle(Layer):
     """Channels seen as (groups, C / groups), transposed, and flattened again.
 
@@ -18,12 +24,9 @@ class ChannelShuffle(Layer):
     arXiv 1707.01083, section 3.1).
     """
 
-    groups: int
+    groups: Count
 
     kind = "channel_shuffle"
-
-    def __post_init__(self) -> None:
-        self.groups = integer(self.groups, "groups")
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         shape = image(shapes)
@@ -32,7 +35,7 @@ class ChannelShuffle(Layer):
         return [shape]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class SpaceToDepth(Layer):
     """Squares of block x block pixels become channels: (H, W, C) -> (H/b, W/b, b*b*C).
 
@@ -40,12 +43,9 @@ class SpaceToDepth(Layer):
     pixel in row dy and column dx of the square.
     """
 
-    block: int
+    block: Count
 
     kind = "space_to_depth"
-
-    def __post_init__(self) -> None:
-        self.block = integer(self.block, "block")
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         height, width, channels = image(shapes)
@@ -56,23 +56,23 @@ class SpaceToDepth(Layer):
         return [(height // self.block, width // self.block, channels * self.block**2)]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class Pad(Layer):
     """Zeros around a map: an int, (rows, columns) or ((top, bottom), (left, right)) pixels."""
 
-    padding: Padding
+    padding: Border
 
     kind = "pad"
 
     @property
     def pixels(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """The padding as ((top, bottom), (left, right))."""
+        """Return the padding as ((top, bottom), (left, right))."""
         return padding_pixels(self.padding, (1, 1), (1, 1), (1, 1), (1, 1))
 
     def __post_init__(self) -> None:
         if isinstance(self.padding, str):
             raise TypeError(f"padding must be numbers of pixels, got {self.padding!r}")
-        self.padding = padding_form(self.padding)
+        super().__post_init__()
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         height, width, channels = image(shapes)
@@ -80,7 +80,7 @@ class Pad(Layer):
         return [(top + height + bottom, left + width + right, channels)]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class Resize(Layer):
     """Bilinear interpolation of a map to height x width.
 
@@ -89,15 +89,14 @@ class Resize(Layer):
     columns alike.
     """
 
-    height: int
-    width: int
+    height: Count
+    width: Count
     mode: str = "half_pixel"
 
     kind = "resize"
 
     def __post_init__(self) -> None:
-        self.height = integer(self.height, "height")
-        self.width = integer(self.width, "width")
+        super().__post_init__()
         if self.mode not in ("align_corners", "half_pixel"):
             raise ValueError(f'mode must be "align_corners" or "half_pixel", got {self.mode!r}')
 
@@ -105,16 +104,16 @@ class Resize(Layer):
         return [(self.height, self.width, image(shapes)[2])]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class Reshape(Layer):
     """The same values in the same order in another `shape` (no batch); one size may be -1."""
 
-    shape: Shape
+    shape: _Sizes
 
     kind = "reshape"
 
     def __post_init__(self) -> None:
-        self.shape = integers(self.shape, "shape", minimum=-1)
+        super().__post_init__()
         if 0 in self.shape or self.shape.count(-1) > 1:
             raise ValueError(f"shape must be of sizes above 0 and at most one -1, got {self.shape}")
 
@@ -126,6 +125,7 @@ class Reshape(Layer):
         return [tuple(values // known if size == -1 else size for size in self.shape)]
 
 
+@dataclass(frozen=True)
 class Flatten(Layer):
     """All values in a row: (H, W, C) -> (H * W * C,), channels fastest."""
 
@@ -135,16 +135,16 @@ class Flatten(Layer):
         return [(math.prod(one(shapes)),)]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class Transpose(Layer):
     """Output axis i is input axis permutation[i]; axes count without the batch."""
 
-    permutation: tuple[int, ...]
+    permutation: _Indices
 
     kind = "transpose"
 
     def __post_init__(self) -> None:
-        self.permutation = integers(self.permutation, "permutation", minimum=0)
+        super().__post_init__()
         if sorted(self.permutation) != list(range(len(self.permutation))):
             raise ValueError(
                 f"permutation must hold each of 0 to {len(self.permutation) - 1} once, "
@@ -158,23 +158,21 @@ class Transpose(Layer):
         return [tuple(shape[axis] for axis in self.permutation)]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class Slice(Layer):
     """A strided part: output index i reads input index starts + i * steps, i < sizes, on each axis.
 
     Axes count without the batch; each has its start, size and step, and a step may be negative.
     """
 
-    starts: tuple[int, ...]
-    sizes: tuple[int, ...]
-    steps: tuple[int, ...]
+    starts: _Indices
+    sizes: Counts
+    steps: _Steps
 
     kind = "slice"
 
     def __post_init__(self) -> None:
-        self.starts = integers(self.starts, "starts", minimum=0)
-        self.sizes = integers(self.sizes, "sizes")
-        self.steps = integers(self.steps, "steps", minimum=-LARGEST)
+        super().__post_init__()
         if 0 in self.steps:
             raise ValueError(f"steps must not be 0, got {self.steps}")
         if not len(self.starts) == len(self.sizes) == len(self.steps):
@@ -196,19 +194,16 @@ class Slice(Layer):
         return [self.sizes]
 
 
-@layer_kind
+@dataclass(frozen=True)
 class Broadcast(Layer):
     """Axes of size 1 repeated until the input has `shape` (no batch), as in numpy's broadcasting.
 
     The input has as many axes as `shape`.
     """
 
-    shape: Shape
+    shape: Counts
 
     kind = "broadcast"
-
-    def __post_init__(self) -> None:
-        self.shape = integers(self.shape, "shape")
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         before = one(shapes)

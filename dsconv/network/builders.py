@@ -1,32 +1,26 @@
-"""One thin method for each layer kind, so that a model reads like its paper's table.
+"""Add one thin method for each layer kind, so that a model reads like its paper's table.
 
 ``x = graph.conv2d(x, 32, 3, stride=2, name="conv0")`` is short for
 ``x = graph.add(Conv2D(32, 3, stride=2), x, name="conv0")``, and an error in the attributes names
 the layer. Defaults that are not spelled out here are those of the class. The sum of two tensors is
-``graph.add(Add(), a, b)``: `Graph.add` is the general method.
+``graph.add(Add(), a, b)``: `Structure.add` is the general method.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from dsconv import layers
 from dsconv.arguments.numbers import Pair
-from dsconv.layers import Layer, Shape
+from dsconv.layers import Shape
+from dsconv.network.structure import Structure
 
 Name = str | None
 
 
-class LayerMethods:
-    """The builder methods of `Graph`; each returns the name of the output tensor."""
-
-    def _add(
-        self, make: Callable[..., Layer], inputs: tuple[str, ...], name: Name, **attributes: Any
-    ) -> Any:
-        """Make the layer and add it; errors name the layer."""
-        raise NotImplementedError
+class Builders(Structure):
+    """A structure with a method for each layer kind; it returns the name of the output tensor."""
 
     def input(self, shape: Shape, name: str = "input") -> str:
         return self._add(layers.Input, (), name, shape=shape)

@@ -1,21 +1,20 @@
-"""Do these weights belong to this graph? One check and one wording for everything that runs graphs.
+"""Check that weights belong to a graph; everything that runs graphs checks them here.
 
-`check_weights` looks at all arrays together. Where arrays are read one by one, `check_names` comes
-first and `check_weight` at each array.
+`check_weights` looks at all arrays together. A reader of one array after the other calls
+`check_names` first and `check_weight` with each array.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from dsconv.graph import Graph
+from dsconv.network.structure import Structure
 
 
-def check_weights(graph: Graph, weights: Mapping[str, Any]) -> None:
+def check_weights(graph: Structure, weights: Mapping[str, Any]) -> None:
     """Check names, shapes, dtypes and variances of all weights of a graph.
 
     Parameters
@@ -28,10 +27,10 @@ def check_weights(graph: Graph, weights: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        Names the parameters that are missing or left over, the one with a wrong shape, or the
-        variance of a batch norm that is not positive even with epsilon added.
+        If parameters are missing or left over, one has a wrong shape, or the variance of a batch
+        norm is not positive even with epsilon added; names them.
     TypeError
-        For weights that are no mapping, or names the parameter that is no float32 array.
+        If weights are no mapping, or a parameter is no float32 array; names it.
     """
     if not isinstance(weights, Mapping):
         raise TypeError(f"weights must map names to arrays, got {type(weights).__name__}")
@@ -40,8 +39,8 @@ def check_weights(graph: Graph, weights: Mapping[str, Any]) -> None:
         check_weight(graph, name, weights[name])
 
 
-def check_names(graph: Graph, names: Iterable[str]) -> None:
-    """ValueError names the parameters of the graph that are missing, and names that are not its."""
+def check_names(graph: Structure, names: Iterable[str]) -> None:
+    """Raise ValueError if parameters of the graph are missing, or names are not of its own."""
     expected, given = graph.parameters(), set(names)
     missing = [name for name in expected if name not in given]
     left_over = sorted(map(str, given - expected.keys()))
@@ -54,8 +53,8 @@ def check_names(graph: Graph, names: Iterable[str]) -> None:
         raise ValueError(f"weights do not fit the graph {graph.name!r}: {'; '.join(problems)}")
 
 
-def check_weight(graph: Graph, name: str, array: Any) -> None:
-    """Check the array of one parameter of the graph; the errors are those of `check_weights`."""
+def check_weight(graph: Structure, name: str, array: Any) -> None:
+    """Check the array of one parameter; the errors are those of `check_weights`."""
     layer_name, _, parameter = name.rpartition("/")
     layer = graph.nodes[layer_name].layer
     shape = layer.parameters(graph.input_shapes(layer_name))[parameter]

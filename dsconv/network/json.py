@@ -1,4 +1,4 @@
-"""Graphs as JSON text. Reading trusts nothing: every fault is a ValueError that names it.
+"""Write graphs as JSON text and read them; every fault of a text is a ValueError that names it.
 
 The text is one object: "format", "version", "name", "nodes" (each with "name", "kind", "inputs"
 and "attributes", the fields of the layer), "outputs". Infinite bounds are the strings "inf" and
@@ -10,28 +10,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar
 
-from dsconv.graph import Graph, run_order
 from dsconv.layers import KINDS, Layer
+from dsconv.network.structure import Structure, run_order
 
 FORMAT, VERSION = "dsconv graph", 1
 
 _INFINITIES = {"inf": math.inf, "-inf": -math.inf}
+_JSON_TYPES: dict[type, str] = {list: "a JSON array", str: "a string", dict: "a JSON object"}
+
+G = TypeVar("G", bound=Structure)
 
 
-def to_json(graph: Graph) -> str:
-    """The graph as JSON text, one node a line."""
+def to_json(graph: Structure) -> str:
+    """Return the graph as JSON text, one node a line."""
     nodes = ",\n  ".join(
-        json.dumps(
-            {
-                "name": node.name,
-                "inputs": node.inputs,
-                **_encode(node.layer),
-            },
-            allow_nan=False,
-        )
-        for node in graph.nodes.values()
+        json.dumps({"name": name, "inputs": inputs, **_encode(layer)}, allow_nan=False)
+        for name, layer, inputs in graph.nodes.values()
     )
     return (
         f'{{"format": {json.dumps(FORMAT)}, "version": {VERSION}, '
@@ -40,8 +37,17 @@ def to_json(graph: Graph) -> str:
     )
 
 
-def from_json(text: str, kinds: Mapping[str, type[Layer]] = KINDS) -> Graph:
-    """The graph that a JSON text describes, made of layers of these kinds.
+def from_json(text: str, kinds: Mapping[str, type[Layer]] = KINDS, *, cls: type[G]) -> G:
+    """Build the graph that a JSON text describes.
+
+    Parameters
+    ----------
+    text
+        As `to_json` writes it; nodes may come in any order.
+    kinds
+        Kinds of layers by name.
+    cls
+        The class of the graph.
 
     Raises
     ------
@@ -70,7 +76,7 @@ def from_json(text: str, kinds: Mapping[str, type[Layer]] = KINDS) -> Graph:
         nodes[node["name"]] = node
     _check_strings(data["outputs"], "the graph's outputs")
 
-    graph = Graph(data["name"])
+    graph = cls(data["name"])
     for name in run_order({name: tuple(node["inputs"]) for name, node in nodes.items()}):
         try:
             layer = _layer(nodes[name], kinds)
@@ -87,8 +93,8 @@ def _layer(description: Mapping[str, Any], kinds: Mapping[str, type[Layer]]) -> 
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"unknown kind {kind!r}, known are {', '.join(sorted(kinds))}")
     cls = kinds[kind]
-    optional = tuple(name for name in cls.__match_args__ if hasattr(cls, name))
-    required = tuple(name for name in cls.__match_args__ if not hasattr(cls, name))
+    required = tuple(f.name for f in fields(cls) if f.default is MISSING)
+    optional = tuple(f.name for f in fields(cls) if f.default is not MISSING)
     _check_keys(attributes, required, f"the attributes of a {kind}", optional)
     return cls(**{key: _decode(value, kinds) for key, value in attributes.items()})
 
@@ -112,10 +118,8 @@ def _check_strings(value: Any, what: str) -> None:
 
 
 def _check_type(value: Any, kind: type, what: str) -> None:
-    names: dict[type, str] = {list: "a JSON array", str: "a string", dict: "a JSON object"}
-    fits = isinstance(value, kind)
-    if not fits:
-        raise ValueError(f"{what} must be {names[kind]}, got {type(value).__name__}")
+    if not isinstance(value, kind):
+        raise ValueError(f"{what} must be {_JSON_TYPES[kind]}, got {type(value).__name__}")
 
 
 def _encode(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Seeded random weights that keep activations in range through a hundred layers.
+"""Draw seeded random weights that keep activations in range through a hundred layers.
 
 | parameter | drawn from |
 |---|---|
@@ -16,25 +16,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.arguments.numbers import integer
 from dsconv.layers import Add, DepthwiseConv2D
-
-if TYPE_CHECKING:
-    from dsconv.graph import Graph
-
-LARGEST = 2**31 - 1  # values in all parameters together
+from dsconv.network.structure import LARGEST, Structure
 
 
-def init_weights(graph: Graph, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Random weights for every parameter of a graph.
+def init_weights(graph: Structure, seed: int = 0) -> dict[str, NDArray[np.float32]]:
+    """Draw random weights for every parameter of a graph.
 
-    Each tensor's random stream depends on the seed and the tensor's name alone, so that a change
-    elsewhere in the graph leaves it as it is.
+    Each tensor's random stream depends on the seed and the tensor's name alone, so a change of the
+    graph leaves the weights of all other layers as they are.
 
     Parameters
     ----------
@@ -51,7 +46,7 @@ def init_weights(graph: Graph, seed: int = 0) -> dict[str, NDArray[np.float32]]:
     Raises
     ------
     ValueError
-        For a negative seed, or where the parameters hold more than 2**31 - 1 values.
+        If the seed is negative, or the parameters hold more than 2**31 - 1 values.
     """
     seed = integer(seed, "seed", minimum=0)
     shapes = graph.parameters()
@@ -80,7 +75,7 @@ def init_weights(graph: Graph, seed: int = 0) -> dict[str, NDArray[np.float32]]:
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:
-    """The random stream of one tensor."""
+    """Return the random stream of one tensor."""
     digest = hashlib.sha256(name.encode()).digest()
     return np.random.default_rng([seed, *np.frombuffer(digest, "<u4").tolist()])
 
@@ -88,7 +83,7 @@ def _stream(seed: int, name: str) -> np.random.Generator:
 def _draw(
     random: np.random.Generator, parameter: str, shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """An array as the table above says, a weight with variance 1."""
+    """Draw an array as the table above says, a weight with variance 1."""
     ranges = {"gamma": (0.9, 1.1), "variance": (0.75, 1.3), "scale": (18.0, 22.0)}
     if parameter in ranges:
         low, high = ranges[parameter]

@@ -1,4 +1,4 @@
-"""What a graph costs, and the table of its layers as text, Markdown and JSON.
+"""Count what a network costs, and show the table of its layers as text, Markdown and JSON.
 
 Mult-adds are those of convolutions and fully connected layers for one example, from shapes alone,
 taps that fall on padding included (MobileNetV1, arXiv 1704.04861, section 3.1).
@@ -9,16 +9,28 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from dsconv.layers.base import NOT_TRAINED
+from dsconv.network.structure import Node, Structure
+from dsconv.text.tables import markdown_table, text_table
 
-if TYPE_CHECKING:
-    from dsconv.graph import Graph, Node
+_HEADER = (
+    "layer", "kind", "output shape", "kernel/stride/padding", "parameters", "mult-adds",
+    "% of mult-adds",
+)  # fmt: skip
+_NUMBERS = (4, 5, 6)  # these columns are aligned to the right
+
+_PADDING_RULES = {
+    "same": '"same" (the odd pixel goes to the bottom and right)',
+    "symmetric": "symmetric (as many pixels before as after)",
+    "explicit": "explicit (see the rows)",
+    "valid": '"valid" (none)',
+}
 
 
 class LayerCost(NamedTuple):
-    """Cost of one layer or of several together."""
+    """Hold the cost of one layer or of several together."""
 
     mult_adds: int
     weights: int  # values in the kernels of convolutions and fully connected layers
@@ -26,7 +38,7 @@ class LayerCost(NamedTuple):
 
 
 class GraphCost:
-    """Cost of a whole graph.
+    """Hold the cost of a whole graph.
 
     Attributes
     ----------
@@ -34,17 +46,17 @@ class GraphCost:
         Totals, defined as in `LayerCost`.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Structure) -> None:
         self._layers = {name: _layer_cost(graph, node) for name, node in graph.nodes.items()}
         self._labels = {name: node.layer.label for name, node in graph.nodes.items()}
         self.mult_adds, self.weights, self.trainable_parameters = _total(self._layers.values())
 
     def by_layer(self) -> dict[str, LayerCost]:
-        """Cost of each layer, in the order of the graph."""
+        """Return the cost of each layer, in the order of the graph."""
         return dict(self._layers)
 
     def by_kind(self) -> dict[str, LayerCost]:
-        """Cost of each kind that costs anything, the most mult-adds first.
+        """Return the cost of each kind that costs anything, the most mult-adds first.
 
         Kinds are those of the MobileNetV1 paper's table 2 ("conv 1x1", "depthwise 3x3",
         "conv 3x3", "fully connected"), and of every other kernel size and layer.
@@ -64,18 +76,13 @@ class GraphCost:
 
 
 class Summary:
-    """The table of a graph's layers: ``print(graph.summary())``.
+    """Show a graph's layers in a table: ``print(graph.summary())``.
 
     Parameters are the trained ones; the mean and variance of batch norms stand in the totals.
     """
 
-    _HEADER = (
-        "layer", "kind", "output shape", "kernel/stride/padding", "parameters", "mult-adds",
-        "% of mult-adds",
-    )  # fmt: skip
-
-    def __init__(self, graph: Graph) -> None:
-        cost = graph.cost()
+    def __init__(self, graph: Structure) -> None:
+        cost = GraphCost(graph)
         layers = cost.by_layer()
         self._name = graph.name
         self._rows = [
@@ -91,84 +98,44 @@ class Summary:
             }
             for name, node in graph.nodes.items()
         ]
-        statistics = sum(
-            math.prod(shape)
-            for name, shape in graph.parameters().items()
-            if name.rpartition("/")[2] in NOT_TRAINED
-        )
         self._totals = {
             "mult_adds": cost.mult_adds,
             "trainable_parameters": cost.trainable_parameters,
             "weights": cost.weights,
-            "batch_norm_statistics": statistics,
+            "batch_norm_statistics": sum(
+                math.prod(shape)
+                for name, shape in graph.parameters().items()
+                if name.rpartition("/")[2] in NOT_TRAINED
+            ),
         }
-        self._padding = _padding_rule(graph)
+        rules = {_padding_rule(node) for node in graph.nodes.values()}
+        self._padding = "; ".join(_PADDING_RULES[r] for r in _PADDING_RULES if r in rules) or "none"
 
     def __str__(self) -> str:
-        table = [self._HEADER, *(_cells(row) for row in self._rows)]
-        widths = [max(len(row[i]) for row in table) for i in range(len(self._HEADER))]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if i >= 4 else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
-        ]
-        total = sum(widths) + 2 * (len(widths) - 1)
-        return "\n".join(
-            [
-                f"Model: {self._name}",
-                "=" * total,
-                lines[0],
-                "-" * total,
-                *lines[1:],
-                "=" * total,
-                *(f"{what}: {value}" for what, value in self._footer()),
-            ]
-        )
+        table = text_table(_HEADER, [_cells(row) for row in self._rows], right=_NUMBERS)
+        rule = "=" * max(map(len, table.splitlines()))
+        return "\n".join([f"Model: {self._name}", rule, table, rule, *self._footer()])
 
     __repr__ = __str__
 
     def to_markdown(self) -> str:
-        """The table and the totals in Markdown."""
-
-        def line(cells: tuple[str, ...]) -> str:
-            return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-        return "\n".join(
-            [
-                f"**{self._name}**",
-                "",
-                line(self._HEADER),
-                "|---|---|---|---|---:|---:|---:|",
-                *(line(_cells(row)) for row in self._rows),
-                "",
-                *(f"- {what}: {value}" for what, value in self._footer()),
-            ]
-        )
+        """Return the table and the totals in Markdown."""
+        table = markdown_table(_HEADER, [_cells(row) for row in self._rows], right=_NUMBERS)
+        footer = "\n".join(f"- {line}" for line in self._footer())
+        return f"**{self._name}**\n\n{table}\n\n{footer}"
 
     def to_json(self) -> str:
-        """The rows, the totals and the padding rule as JSON; shapes without the batch."""
-        return json.dumps(
-            {
-                "name": self._name,
-                "layers": self._rows,
-                "totals": self._totals,
-                "padding": self._padding,
-            },
-            indent=1,
-        )
+        """Return the rows, the totals and the padding rule as JSON; shapes without the batch."""
+        parts = {"layers": self._rows, "totals": self._totals, "padding": self._padding}
+        return json.dumps({"name": self._name, **parts}, indent=1)
 
-    def _footer(self) -> list[tuple[str, str]]:
-        totals = [
-            (what.replace("_", " ").capitalize(), f"{value:,}")
-            for what, value in self._totals.items()
-        ]
-        totals[0] = ("Mult-adds", totals[0][1])
-        return [*totals, ("Padding", self._padding)]
+    def _footer(self) -> list[str]:
+        names = ("Mult-adds", "Trainable parameters", "Weights", "Batch norm statistics")
+        totals = zip(names, self._totals.values(), strict=True)
+        return [*(f"{name}: {value:,}" for name, value in totals), f"Padding: {self._padding}"]
 
 
-def _layer_cost(graph: Graph, node: Node) -> LayerCost:
+def _layer_cost(graph: Structure, node: Node) -> LayerCost:
     shapes = graph.input_shapes(node.name)
     sizes = {
         name: math.prod(shape)
@@ -190,7 +157,7 @@ def _percent(part: int, whole: int) -> float:
 
 
 def _window(node: Node) -> dict[str, Any]:
-    """The attributes of a sliding window, as far as the layer has them and they say something."""
+    """Return the attributes of a layer's sliding window, without those that change nothing."""
     silent = {"dilation": (1, 1), "groups": 1, "multiplier": 1, "ceil": False}
     keys = ("kernel", "stride", "padding", *silent)
     values = vars(node.layer)
@@ -198,20 +165,20 @@ def _window(node: Node) -> dict[str, Any]:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """A row of the table as text."""
-    shapes = ", ".join(f"(N, {', '.join(map(str, shape))})" for shape in row["output_shapes"])
+    """Return a row of the table as text."""
     window = [_pair(row["kernel"])] if "kernel" in row else []
-    window += [f"/{_short(row['stride'])}"] if "stride" in row else []
+    if "stride" in row:
+        down, right = row["stride"]
+        window.append(f"/{down}" if down == right else f"/{down}x{right}")
     if "padding" in row and (row.get("kernel"), row["padding"]) != ((1, 1), "same"):
         window.append(_padding(row["padding"]))
-    window += [
-        f"{key} {_pair(row[key])}" for key in ("dilation", "groups", "multiplier") if key in row
-    ]
+    others = ("dilation", "groups", "multiplier")
+    window += [f"{key} {_pair(row[key])}" for key in others if key in row]
     window += ["ceil"] if "ceil" in row else []
     return (
         row["layer"],
         row["kind"],
-        shapes,
+        ", ".join(f"(N, {', '.join(map(str, shape))})" for shape in row["output_shapes"]),
         " ".join(window),
         f"{row['parameters']:,}",
         f"{row['mult_adds']:,}",
@@ -219,42 +186,25 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _pair(value: Any) -> str:
-    """(3, 3) as "3x3", 2 as "2"."""
+def _pair(value: int | tuple[int, int]) -> str:
+    """Return (3, 3) as "3x3" and 2 as "2"."""
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _short(value: Any) -> str:
-    """(2, 2) as "2", (2, 1) as "2x1"."""
-    return str(value[0]) if value == (value[0],) * 2 else _pair(value)
-
-
 def _padding(value: Any) -> str:
-    """A padding as short as it can be told."""
+    """Return a padding as short text."""
     if isinstance(value, str):
         return value
     (top, bottom), (left, right) = value
-    if top == bottom == left == right:
-        return str(top)
-    return f"{top},{bottom} x {left},{right}"
+    return str(top) if top == bottom == left == right else f"{top},{bottom} x {left},{right}"
 
 
-def _padding_rule(graph: Graph) -> str:
-    """Which padding the graph's windows use: at stride 2 equal shapes hide different numbers."""
-    rules = {
-        "same": '"same" (the odd pixel goes to the bottom and right)',
-        "symmetric": "symmetric (as many pixels before as after)",
-        "explicit": "explicit (see the rows)",
-        "valid": '"valid" (none)',
-    }
-    found = set()
-    for node in graph.nodes.values():
-        values = vars(node.layer)
-        padding = values.get("padding")
-        if padding is None or values.get("kernel") == (1, 1):
-            continue
-        if not isinstance(padding, str):
-            sides = {top == bottom for top, bottom in padding}
-            padding = "symmetric" if sides == {True} else "explicit"
-        found.add(padding)
-    return "; ".join(text for rule, text in rules.items() if rule in found) or "none"
+def _padding_rule(node: Node) -> str | None:
+    """Return the rule by which a window is padded; at stride 2 equal shapes hide its numbers."""
+    values = vars(node.layer)
+    padding = values.get("padding")
+    if values.get("kernel") == (1, 1):
+        return None
+    if padding is None or isinstance(padding, str):
+        return padding
+    return "symmetric" if all(before == after for before, after in padding) else "explicit"

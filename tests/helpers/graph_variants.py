@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,18 @@ def changed(graph: Graph, change: Callable[[Any], Any]) -> Graph:
 
 def without_bound(graph: Graph) -> Graph:
     """ReLU in the place of ReLU6."""
-    return changed(graph, lambda x: x.replaced(high=np.inf) if x.kind == "clip" else x)
+    return changed(graph, lambda x: replace(x, high=np.inf) if x.kind == "clip" else x)
 
 
 def with_epsilon(graph: Graph, epsilon: float) -> Graph:
-    return changed(graph, lambda x: x.replaced(epsilon=epsilon) if x.kind == "batch_norm" else x)
+    return changed(graph, lambda x: replace(x, epsilon=epsilon) if x.kind == "batch_norm" else x)
 
 
 def with_padding(graph: Graph, padding: Any) -> Graph:
     """Another padding of every 3x3 kernel."""
 
     def change(layer: Any) -> Any:
-        return layer.replaced(padding=padding) if getattr(layer, "kernel", 0) == (3, 3) else layer
+        return replace(layer, padding=padding) if getattr(layer, "kernel", 0) == (3, 3) else layer
 
     return changed(graph, change)
 
@@ -42,7 +43,7 @@ def padded_below(graph: Graph) -> Graph:
 
     def change(layer: Any) -> Any:
         if layer.kind == "depthwise_conv2d" and layer.stride == (2, 2):
-            return layer.replaced(padding=((0, 1), (0, 1)))
+            return replace(layer, padding=((0, 1), (0, 1)))
         return layer
 
     return changed(graph, change)

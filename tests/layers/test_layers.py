@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -257,7 +258,7 @@ def test_attributes_take_one_form() -> None:
 
 @pytest.mark.parametrize("layer", [case[0] for case in SHAPES], ids=repr)
 def test_layers_are_equal_by_value(layer: Layer) -> None:
-    assert layer.replaced() == layer
+    assert replace(layer) == layer
     assert all(layer != other for other, _, _ in SHAPES if type(other) is not type(layer))
 
 
@@ -309,7 +310,7 @@ def test_one_layer_of_the_mobilenet_paper() -> None:
 def test_a_fused_clip_costs_nothing() -> None:
     for layer in (Conv2D(8, 3), DepthwiseConv2D(), Dense(8)):
         shapes = [(12,)] if isinstance(layer, Dense) else [MAP]
-        fused = layer.replaced(clip=(0.0, 6.0))
+        fused = replace(layer, clip=(0.0, 6.0))
         assert fused.mult_adds(shapes) == layer.mult_adds(shapes)
         assert fused.parameters(shapes) == layer.parameters(shapes)
 

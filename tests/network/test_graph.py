@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import doctest
 import math
+import sys
 from typing import Any
 
 import pytest
 from small_models import small_graph
 
 import dsconv.graph
-from dsconv.graph import Graph, Node, run_order
+from dsconv.graph import Graph
 from dsconv.layers import (
     KINDS,
     AveragePool,
@@ -33,6 +34,7 @@ from dsconv.layers import (
     Split,
     Transpose,
 )
+from dsconv.network.structure import Node, run_order
 
 
 def test_the_docstring_example() -> None:
@@ -53,6 +55,27 @@ def test_names_and_shapes() -> None:
     assert graph.tensors("split_1") == ("split_1:0", "split_1:1")
     assert graph.input_shapes("split_1") == [(8, 8, 4)]
     assert graph.nodes["split_1"] == Node("split_1", Split((1, 3)), ("conv2d_1",))
+
+
+def test_automatic_names_are_not_searched_for_again_and_again() -> None:
+    """Each name costs a few lines of Python, however many layers of its kind there are."""
+    graph = Graph()
+    x = graph.input((1, 1, 1))
+    for _ in range(300):
+        x = graph.relu(x)
+    lines = []
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        lines.append(event)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        x = graph.relu(x)
+    finally:
+        sys.settrace(before)
+    assert x == "clip_301" and len(lines) < 300
 
 
 def test_inputs_and_outputs() -> None:

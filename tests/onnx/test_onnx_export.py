@@ -357,7 +357,7 @@ def test_a_layer_of_ones_own() -> None:
 
     graph = Graph()
     graph.output(graph.add(Square(), graph.input((3,)), name="own"))
-    with pytest.raises(ValueError, match=r"layer 'own': Square\(\) cannot be written as ONNX"):
+    with pytest.raises(ValueError, match=r"layer 'own': .*Square\(\) cannot be written as ONNX"):
         to_onnx(graph)
 
 

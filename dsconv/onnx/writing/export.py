@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def _folded(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dic
         layer = node.layer
         if isinstance(layer, Fused):
             weight, bias = parameters.folded(layer.last)
-            layer = layer.last.layer.replaced(bias=bias is not None)
+            layer = replace(layer.last.layer, bias=bias is not None)
             arrays[f"{name}/weight"] = weight
             if bias is not None:
                 arrays[f"{name}/bias"] = bias

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from dsconv.graph import Graph
 from dsconv.images.preprocessing import Preprocessing
@@ -156,7 +157,7 @@ def _padded_below(graph: Graph) -> Graph:
     for node in graph.nodes.values():
         layer = node.layer
         if isinstance(layer, DepthwiseConv2D) and layer.stride != (1, 1):
-            layer = layer.replaced(padding=((0, 1), (0, 1)))
+            layer = replace(layer, padding=((0, 1), (0, 1)))
         result.add(layer, *node.inputs, name=node.name)
     result.output(*graph.outputs)
     return result
