@@ -1,4 +1,4 @@
-"""Files as memory: the system's own pages of a file, neither read nor copied."""
+"""Map files into memory: the pages of the system serve as arrays, so nothing is copied."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 class MappedFile:
     """A file's bytes, shared with the file and with every process that maps it.
 
-    A file that is deleted or replaced, as `dsconv.save` replaces files, stays as it was; Windows does
-    not let it. One that is overwritten in its place changes here as well, and one that is cut short
-    loses its pages: to touch them ends the process, so `check` comes before. The file stays open.
+    If the file is deleted or replaced, as `dsconv.save` replaces files, the bytes stay as they were
+    (Windows allows neither). If it is overwritten in its place, they change here as well. If it is
+    cut short, its pages are gone and touching them ends the process, so call `check` before. The
+    file stays open.
 
     Parameters
     ----------
@@ -37,11 +38,11 @@ class MappedFile:
         return self._pages[part]
 
     def floats(self, start: int) -> np.ndarray:
-        """float32 numbers from byte `start` to the end, read-only."""
+        """Return the float32 numbers from byte `start` to the end, read-only."""
         return np.frombuffer(memoryview(self._pages)[start:], "<f4")
 
     def check(self) -> None:
-        """ValueError if the file has another length by now."""
+        """Raise ValueError if the file has another length by now."""
         if self._pages.size() != len(self._pages):
             raise ValueError(
                 f"{self.path}: the file was changed after it was loaded; load it again"

@@ -19,7 +19,7 @@ ISAS = (
 
 
 def kernel_module(isa: str) -> ModuleType:
-    """The kernel module of one instruction set of this machine.
+    """Import the kernel module of one instruction set of this machine.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def use(name: str) -> Iterator[ModuleType]:
 
 
 def available() -> list[str]:
-    """Instruction sets that this processor has and this build has kernels for."""
+    """Return the instruction sets that this processor has and this build has kernels for."""
     from importlib.util import find_spec
 
     found = []
@@ -67,7 +67,7 @@ def available() -> list[str]:
 
 
 def _choose() -> tuple[str, ModuleType]:
-    """The best instruction set, or the one that DSCONV_ISA names."""
+    """Return the best instruction set, or the one that DSCONV_ISA names, with its module."""
     wanted = os.environ.get("DSCONV_ISA")
     if wanted:
         try:

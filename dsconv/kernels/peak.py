@@ -1,4 +1,4 @@
-"""The machine's FMA peak, measured in the same run as everything that is compared with it."""
+"""Measure the FMA peak of the machine, in the same run as what is compared with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LEAST = 0.5e-3  # seconds of one sample: short enough to fall between two inter
 
 
 class Peak:
-    """The best rate at which one thread has run independent multiply-adds in registers.
+    """Keep the best rate at which one thread ran independent multiply-adds in registers.
 
     The clock of a processor changes with its load, so the peak is sampled between the measurements
     and the best sample counts.
@@ -38,7 +38,7 @@ class Peak:
         self.sample()
 
     def sample(self) -> float:
-        """Measure once more; the seconds that it took."""
+        """Measure once more and return the seconds that it took."""
         start = perf_counter()
         operations = self._kernels.fma_chains(self._rounds)
         elapsed = perf_counter() - start

@@ -9,7 +9,7 @@ from dsconv.kernels import dispatch
 
 
 def _cgroup_cpus() -> int | None:
-    """CPUs that the cgroup's quota allows (rounded up), or None without a quota."""
+    """Return how many CPUs the quota of the cgroup allows, rounded up; None without a quota."""
     try:
         with open("/sys/fs/cgroup/cpu.max") as file:
             quota, period = file.read().split()
@@ -19,7 +19,7 @@ def _cgroup_cpus() -> int | None:
 
 
 def _default_threads() -> int:
-    """DSCONV_NUM_THREADS, else the CPUs that this process may use."""
+    """Return DSCONV_NUM_THREADS, else the number of CPUs that this process may use."""
     wanted = os.environ.get("DSCONV_NUM_THREADS")
     if wanted:
         try:
@@ -55,18 +55,18 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """Number of threads that operations use where `threads` is not given."""
+    """Return the number of threads that operations use where `threads` is not given."""
     return _num_threads
 
 
 def threads_or_default(threads: int | None) -> int:
-    """A checked thread count: the default for None, and 1 where more cannot run."""
+    """Return a checked thread count: the default for None, and 1 where more cannot run."""
     number = _num_threads if threads is None else integer(threads, "threads")
     return min(number, MAX_THREADS) if dispatch.kernels.has_openmp and not _forked else 1
 
 
 def _after_fork() -> None:
-    """GNU OpenMP hangs in a forked child that asks for a team; one thread is safe."""
+    """Run on one thread from now on, because GNU OpenMP hangs in a forked child with more."""
     global _forked
     _forked = True
 

@@ -1,4 +1,4 @@
-"""Winograd's F(2 x 2, 3 x 3) and F(4 x 4, 3 x 3): matrices, transform of weights, and where they pay.
+"""Winograd's F(2 x 2, 3 x 3) and F(4 x 4, 3 x 3): matrices, transformed weights, choice of the tile.
 
 Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308. A tile of
 2 x 2 or 4 x 4 output pixels is
@@ -20,7 +20,7 @@ POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 1.5, -1.5, 0.75, -0.75)}  # beside infin
 
 
 def matrices(tile: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(A^T, B^T, G) in float64, of shape (tile, side), (side, side), (side, 3); side = tile + 2."""
+    """Return (A^T, B^T, G) in float64: (tile, side), (side, side), (side, 3) with side = tile + 2."""
     points, side = POINTS[tile], tile + 2
     a, b, g = np.zeros((tile, side)), np.zeros((side, side)), np.zeros((side, 3))
     for i, point in enumerate(points):
@@ -34,7 +34,7 @@ def matrices(tile: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def transform(weight: np.ndarray, tile: int) -> np.ndarray:
-    """G g G^T of every filter, computed in float64 and rounded once.
+    """Return G g G^T of every filter, computed in float64 and rounded once.
 
     Parameters
     ----------
@@ -58,19 +58,19 @@ def transform(weight: np.ndarray, tile: int) -> np.ndarray:
 
 
 def _along(g: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """G times the first axis, term by term: a library's matrix product may sum in another order."""
+    """Multiply the first axis by G, term by term, because a library may sum in another order."""
     # taps: (3, ...) -> (side, ...)
     g = g.reshape(*g.shape, *(1,) * (taps.ndim - 1))
     return g[:, 0] * taps[0] + g[:, 1] * taps[1] + g[:, 2] * taps[2]
 
 
 def applies(window: Window, groups: int) -> bool:
-    """Whether the algorithm computes such a convolution: 3 x 3 taps side by side, stride 1."""
+    """Return True for the convolutions of this algorithm: 3 x 3 taps side by side, stride 1."""
     return (*window[:3], groups) == ((3, 3), (1, 1), (1, 1), 1)
 
 
 def best_tile(window: Window, channels: int, filters: int, groups: int) -> int:
-    """The tile, 2 or 4, with which a convolution is fastest; 0 where the direct one is.
+    """Return the tile, 2 or 4, with which a convolution is fastest; 0 where the direct one is.
 
     The costs are counted in multiply-adds of the GEMM tile:
 

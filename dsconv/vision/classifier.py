@@ -1,4 +1,4 @@
-"""Classifier: a model that takes pictures and names what they show."""
+"""Classifier: a model that takes pictures and names the classes that they show."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Classifier(Model):
     layout : str
         "NHWC".
     family : str
-        Whose weights these are, e.g. "MobileNetV2 of torchvision".
+        The family of the weights, e.g. "MobileNetV2 of torchvision".
     preprocessing : dsconv.images.preprocessing.Preprocessing or None
-        How pictures are resized, cropped and normalised; None where the file does not tell.
+        The preparation of pictures (resize, crop, normalise); None if the file does not tell it.
     classes : int or None
-        How many; None for a network without classifier, whose output are the pooled features.
+        The number of classes; None for a network without classifier, which returns features.
     labels : tuple of str, or None
         Names of the classes: ImageNet's for 1000 classes, and for 1001 with the background first.
     """
@@ -63,12 +63,12 @@ class Classifier(Model):
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """Names of the classes, or None."""
+        """Return the names of the classes, or None."""
         return self._usual_labels if self._labels is None else self._labels
 
     @cached_property
     def _usual_labels(self) -> tuple[str, ...] | None:
-        """Those that go with the number of classes."""
+        """Return the names that go with the number of classes."""
         if self.classes not in (1000, 1001):
             return None
         from dsconv.images import labels
@@ -89,7 +89,7 @@ class Classifier(Model):
         Raises
         ------
         ValueError
-            If the file does not say how.
+            If the file does not say how pictures are prepared.
         """
         if self.preprocessing is None:
             raise ValueError(
@@ -104,7 +104,7 @@ class Classifier(Model):
         return images.preprocess(image, shape[0], *self.preprocessing)
 
     def classify(self, pictures: Picture | Sequence[Picture], top: int = 5) -> list[Any]:
-        """The most probable classes of pictures.
+        """Return the most probable classes of pictures.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class Classifier(Model):
         return results
 
     def features(self, x: Any) -> np.ndarray:
-        """What the classifier sees: the layer before it.
+        """Return the input of the last fully connected layer, a description of each picture.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class Classifier(Model):
 
     @cached_property
     def _features(self) -> Model:
-        """The model up to the classifier; it shares the packed weights."""
+        """Return the model up to the classifier; it shares the packed weights."""
         if self.classes is None:
             return self
         return Model(self.name, self._program.up_to_features(self.name), self.threads)
@@ -204,6 +204,6 @@ class Classifier(Model):
 
 
 def takes_pictures(inputs: Shapes, outputs: Shapes) -> bool:
-    """Whether a network takes one square RGB picture and gives one vector."""
+    """Return True if a network takes one square RGB picture and gives one vector."""
     square = [shape for shape in inputs.values() if shape == (shape[:1] * 2 + (3,))]
     return len(inputs) == len(square) == 1 and [len(s) for s in outputs.values()] == [1]
