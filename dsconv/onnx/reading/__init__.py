@@ -1,6 +1,6 @@
 """Read an ONNX file and make a model of it.
 
-1. `file.py` parses the protobuf, and checks inputs, outputs, attributes and the sizes of all arrays.
+1. `file.py` parses the protobuf, and checks inputs, outputs, nodes and the sizes of all arrays.
 2. `translating.py` takes the nodes in the order of the file. If all inputs of a node are constants,
    `constant_folding.py` computes its outputs at once, because most such nodes compute shapes.
 3. For every other node, a function in `operators/` adds layers to the `GraphBuilder`, which keeps

@@ -203,7 +203,7 @@ def _range_size(arrays: Arrays, sizes: Sequence[int]) -> int:
 
 
 def _divide(a: np.ndarray, b: np.ndarray) -> Any:
-    """Divide; quotients of integers are rounded towards zero."""
+    """Divide a by b, and round quotients of integers towards zero."""
     if a.dtype.kind == "f":
         return a / b
     if not np.all(b):

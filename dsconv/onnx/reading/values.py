@@ -41,7 +41,7 @@ class Tensor(NamedTuple):
 
     @property
     def inside(self) -> Shape:
-        """Return the shape in the graph, where a single number for each image is a vector of one."""
+        """Return the shape in the graph, where one number for each image is a vector of one."""
         return tuple(self.shape[axis] for axis in self.order) or (1,)
 
 

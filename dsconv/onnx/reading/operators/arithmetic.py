@@ -45,7 +45,7 @@ def mul(call: Call) -> Tensor:
 
 
 def div(call: Call) -> Tensor:
-    """Translate a division by a constant, or by the length of the same vector (L2 normalisation)."""
+    """Translate a division by a constant, or by the length of the vector (L2 normalisation)."""
     call.arity(2)
     length = call.values[1]
     if isinstance(length, SquareSum) and length.root and length.x == call.values[0]:

@@ -117,7 +117,7 @@ class Call:
         return numbers
 
     def list_of(self, name: str, index: int, since: int) -> list[int] | None:
-        """Return a list that was an attribute before opset `since`, and is an input from then on."""
+        """Return a list that is an attribute before opset `since`, and an input from then on."""
         if self.opset < since:
             return self.node.integers(name)
         return self.plain_integers(index) if self.given(index) else None

@@ -45,7 +45,7 @@ def gemm(call: Call) -> Tensor:
 
 
 def matmul(call: Call) -> Tensor:
-    """Translate x @ B, where B is a constant, to a pointwise convolution over the last axis of x."""
+    """Translate x @ B, where B is a constant, to a pointwise convolution over the last axis."""
     call.arity(2)
     x, b = call.tensor(), call.weight(1, 2)
     inputs, units = b.shape

@@ -149,7 +149,7 @@ def _linear(call: Call, x: Tensor, found: list[tuple[int, Fraction]], how: str) 
 def _nearest(
     call: Call, x: Tensor, axis: int, size: int, scale: Fraction, how: str, nearest: str
 ) -> Tensor:
-    """Resize one axis: repeat all rows by a broadcast if they are repeated evenly, else take them."""
+    """Resize one axis, by a broadcast if each index is repeated equally often."""
     old = x.shape[axis]
     if size > _LARGEST:
         raise ValueError(f"{size} rows or columns are not supported, at most {_LARGEST}")

@@ -152,7 +152,7 @@ def pad(call: Call) -> Tensor:
 
 
 def space_to_depth(call: Call) -> Tensor:
-    """Translate blocks of pixels to channels in the order (row, column, C), or (C, row, column)."""
+    """Translate blocks of pixels to channels ordered (row, column, C), or (C, row, column)."""
     call.arity(1)
     x, block, crd = call.tensor(), call.node.integer("blocksize"), _channels_first(call)
     layer, name = SpaceToDepth(block), call.build.map(x)
@@ -164,7 +164,7 @@ def space_to_depth(call: Call) -> Tensor:
 
 
 def depth_to_space(call: Call) -> Tensor:
-    """Translate channels in the order (row, column, C), or (C, row, column), to blocks of pixels."""
+    """Translate channels ordered (row, column, C), or (C, row, column), to blocks of pixels."""
     call.arity(1)
     x, block, crd = call.tensor(), call.node.integer("blocksize"), _channels_first(call)
     if len(x.shape) != 3 or block is None or block < 1 or x.shape[0] % block**2:
