@@ -1,14 +1,14 @@
-"""What a network costs according to different counters, each computed from the graph.
+"""Count the cost of a network by every definition that papers and tools use.
 
 Tools and papers agree on the network and differ in what they count. `COUNTERS` holds one function
-for every definition met in papers and tools, with the reason for its result in words.
+for each definition, which computes the cost from the graph, and says in words what it counts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsconv.layers import (
     BatchNorm,
@@ -21,6 +21,7 @@ from dsconv.layers import (
     Layer,
     LeakyReLU,
     Resize,
+    Shape,
     Sigmoid,
 )
 
@@ -32,7 +33,7 @@ class Counter(NamedTuple):
     """One definition of cost."""
 
     quantity: str  # "mult-adds" or "parameters"
-    function: Callable[[Graph, Sequence[str]], int]  # of these nodes of a graph
+    function: Callable[[Graph, Sequence[str]], int]  # takes a graph and names of its nodes
     why: str
 
 
@@ -54,22 +55,18 @@ def _without_first(graph: Graph, names: Sequence[str]) -> int:
 
 
 def _without_padding(graph: Graph, names: Sequence[str]) -> int:
-    total = 0
-    for name in names:
-        layer, shapes = graph.nodes[name].layer, graph.input_shapes(name)
-        cost = layer.mult_adds(shapes)
-        if isinstance(layer, _CONVOLUTIONS):
-            window = layer.window(shapes)
-            for i in (0, 1):
-                kernel, output = window.kernel[i], window.output[i]
-                taps = (
-                    position * window.stride[i] - window.pad[i][0] + tap * window.dilation[i]
-                    for position in range(output)
-                    for tap in range(kernel)
-                )
-                inside = sum(0 <= tap < shapes[0][i] for tap in taps)
-                cost = cost // (kernel * output) * inside
-        total += cost
+    total = _mult_adds(graph, names)
+    for layer, shapes, cost in _convolutions(graph, names):
+        window = layer.window(shapes)
+        inside = cost
+        for i in (0, 1):
+            taps = [
+                position * window.stride[i] - window.pad[i][0] + tap * window.dilation[i]
+                for position in range(window.output[i])
+                for tap in range(window.kernel[i])
+            ]
+            inside = inside // len(taps) * sum(0 <= tap < shapes[0][i] for tap in taps)
+        total += inside - cost
     return total
 
 
@@ -97,19 +94,17 @@ def _with_expansion(graph: Graph, names: Sequence[str]) -> int:
 
 
 def _as_tensorflow_runs(graph: Graph, names: Sequence[str]) -> int:
-    total = _values(graph, names, Resize)
-    for name in names:
-        layer, shapes = graph.nodes[name].layer, graph.input_shapes(name)
-        cost = layer.mult_adds(shapes)
-        if isinstance(layer, _CONVOLUTIONS):
-            window = layer.window(shapes)
-            for i, dilation in enumerate(window.dilation):
-                if dilation > 1 and window.stride[i] == 1:
-                    padded = shapes[0][i] + sum(window.pad[i])
-                    padded = -(-padded // dilation) * dilation
-                    run = padded - (window.kernel[i] - 1) * dilation
-                    cost = cost // window.output[i] * run
-        total += cost
+    total = _mult_adds(graph, names) + _values(graph, names, Resize)
+    for layer, shapes, cost in _convolutions(graph, names):
+        window = layer.window(shapes)
+        run = cost
+        for i, dilation in enumerate(window.dilation):
+            if dilation > 1 and window.stride[i] == 1:
+                padded = shapes[0][i] + sum(window.pad[i])
+                padded = -(-padded // dilation) * dilation
+                outputs = padded - (window.kernel[i] - 1) * dilation
+                run = run // window.output[i] * outputs
+        total += run - cost
     return total
 
 
@@ -117,8 +112,16 @@ def _flops(graph: Graph, names: Sequence[str]) -> int:
     return 2 * _mult_adds(graph, names)
 
 
+def _convolutions(graph: Graph, names: Sequence[str]) -> Iterator[tuple[Any, list[Shape], int]]:
+    """Yield layer, input shapes and mult-adds of each convolution."""
+    for name in names:
+        layer, shapes = graph.nodes[name].layer, graph.input_shapes(name)
+        if isinstance(layer, _CONVOLUTIONS):
+            yield layer, shapes, layer.mult_adds(shapes)
+
+
 def _values(graph: Graph, names: Sequence[str], *kinds: type[Layer]) -> int:
-    """Number of values that layers of these kinds put out."""
+    """Return the number of values that layers of these kinds put out."""
     return sum(
         math.prod(graph.shape(tensor))
         for name in names
@@ -127,17 +130,15 @@ def _values(graph: Graph, names: Sequence[str], *kinds: type[Layer]) -> int:
     )
 
 
-def _parameters(**factors: int) -> Callable[[Graph, Sequence[str]], int]:
-    """Counts the parameters so named, each value times its factor."""
+def _parameters(*counted: str) -> Callable[[Graph, Sequence[str]], int]:
+    """Make a function that counts the values of the parameters with these names."""
 
     def count(graph: Graph, names: Sequence[str]) -> int:
-        return sum(
-            factors.get(parameter, 0) * math.prod(shape)
-            for name in names
-            for parameter, shape in graph.nodes[name]
-            .layer.parameters(graph.input_shapes(name))
-            .items()
-        )
+        total = 0
+        for name in names:
+            shapes = graph.nodes[name].layer.parameters(graph.input_shapes(name))
+            total += sum(math.prod(shape) for key, shape in shapes.items() if key in counted)
+        return total
 
     return count
 
@@ -186,29 +187,29 @@ COUNTERS: dict[str, Counter] = {
         "mult-adds", _flops, "a multiplication and an addition count apart: exactly twice as many"
     ),
     "weights": Counter(
-        "parameters", _parameters(weight=1), "kernels of convolutions and fully connected layers"
+        "parameters", _parameters("weight"), "kernels of convolutions and fully connected layers"
     ),
     "weights and biases": Counter(
-        "parameters", _parameters(weight=1, bias=1), "everything but batch norm"
+        "parameters", _parameters("weight", "bias"), "everything but batch norm"
     ),
     "batch norm folded": Counter(
         "parameters",
-        _parameters(weight=1, bias=1, scale=1, beta=1),
+        _parameters("weight", "bias", "scale", "beta"),
         "what is left to store: batch norm becomes one bias for each channel",
     ),
     "trainable": Counter(
         "parameters",
-        _parameters(weight=1, bias=1, scale=1, gamma=1, beta=1),
+        _parameters("weight", "bias", "scale", "gamma", "beta"),
         "weights, biases, learned scales, and batch norm's gamma and beta",
     ),
     "batch norm without gamma": Counter(
         "parameters",
-        _parameters(weight=1, bias=1, scale=1, beta=1, mean=1, variance=1),
+        _parameters("weight", "bias", "scale", "beta", "mean", "variance"),
         "beta, mean and variance alone of each batch norm",
     ),
     "all": Counter(
         "parameters",
-        _parameters(weight=1, bias=1, scale=1, gamma=1, beta=1, mean=1, variance=1),
+        _parameters("weight", "bias", "scale", "gamma", "beta", "mean", "variance"),
         "the trainable ones and batch norm's mean and variance",
     ),
 }

@@ -1,9 +1,10 @@
-"""Why one network has many costs: the ladder of what different counters say of it."""
+"""Explain why one network has many costs: count it with every counter of `dsconv.counts`."""
 
 from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dsconv import models
@@ -12,9 +13,11 @@ from dsconv.counts.published import TABLES
 from dsconv.counts.table import COLUMNS, Comparison, cells, compare
 from dsconv.text.tables import markdown_table, text_table
 
+_STANDARD = {"mult-adds": "exact", "parameters": "trainable"}  # the counter of each quantity
+
 
 class Rung(NamedTuple):
-    """What one counter says."""
+    """The cost of a network by one counter."""
 
     counter: str  # a key of dsconv.counts.counters.COUNTERS
     quantity: str  # "mult-adds" or "parameters"
@@ -30,8 +33,8 @@ class Explanation:
     name, arguments
         The network and all its arguments, defaults included.
     rungs
-        What each counter says, the exact count and the trainable parameters among them. Counters
-        that do not differ from those two are left out.
+        The cost by each counter. Counters that agree with the exact count or with the trainable
+        parameters are left out.
     published
         The figures that papers print for exactly this network.
     """
@@ -49,58 +52,42 @@ class Explanation:
         self.published = published
 
     def __str__(self) -> str:
-        parts = [self._title()]
-        for quantity, rows in self._ladders().items():
-            parts.append(text_table((quantity, "M", "counter", "what counts"), rows, right=(0, 1)))
-        if self.published:
-            parts.append(text_table(self._columns(), self._published(), right=(1, 2)))
-        return "\n\n".join(parts)
+        return self._rendered("{}", text_table)
 
     __repr__ = __str__
 
     def to_markdown(self) -> str:
-        """The ladders and the published figures in Markdown."""
-        parts = [f"**{self._title()}**"]
-        for quantity, rows in self._ladders().items():
-            header = (quantity, "M", "counter", "what counts")
-            parts.append(markdown_table(header, rows, right=(0, 1)))
-        if self.published:
-            parts.append(markdown_table(self._columns(), self._published(), right=(1, 2)))
-        return "\n\n".join(parts)
+        """Return the costs and the published figures in Markdown."""
+        return self._rendered("**{}**", markdown_table)
 
     def to_json(self) -> str:
-        """Name, arguments, rungs and published figures as JSON."""
-        return json.dumps(
-            {
-                "name": self.name,
-                "arguments": self.arguments,
-                "rungs": [rung._asdict() for rung in self.rungs],
-                "published": [row._asdict() for row in self.published],
-            },
-            indent=1,
-        )
+        """Return name, arguments, rungs and published figures as JSON."""
+        fields = {
+            "name": self.name,
+            "arguments": self.arguments,
+            "rungs": [rung._asdict() for rung in self.rungs],
+            "published": [row._asdict() for row in self.published],
+        }
+        return json.dumps(fields, indent=1)
 
-    def _title(self) -> str:
-        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.arguments.items())})"
-
-    def _ladders(self) -> dict[str, list[tuple[str, ...]]]:
-        ladders: dict[str, list[tuple[str, ...]]] = {}
-        for rung in self.rungs:
-            ladders.setdefault(rung.quantity, []).append(
+    def _rendered(self, heading: str, table_text: Callable[..., str]) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
+        parts = [heading.format(f"{self.name}({arguments})")]
+        for quantity in _STANDARD:
+            rows: list[tuple[str, ...]] = [
                 (f"{rung.value:,}", f"{rung.value / 1e6:.2f}", rung.counter, rung.why)
-            )
-        return ladders
-
-    @staticmethod
-    def _columns() -> tuple[str, ...]:
-        return ("printed in", *COLUMNS[1:])
-
-    def _published(self) -> list[tuple[str, ...]]:
-        return [(row.source.partition(":")[0], *cells(row)[1:]) for row in self.published]
+                for rung in self.rungs
+                if rung.quantity == quantity
+            ]
+            parts.append(table_text((quantity, "M", "counter", "what counts"), rows, right=(0, 1)))
+        if self.published:
+            rows = [(row.source.partition(":")[0], *cells(row)[1:]) for row in self.published]
+            parts.append(table_text(("printed in", *COLUMNS[1:]), rows, right=(1, 2)))
+        return "\n\n".join(parts)
 
 
 def explain(name: str, **arguments: Any) -> Explanation:
-    """What other counters say a network costs, and why.
+    """Count the cost of a network by every counter, and say why they differ.
 
     Parameters
     ----------
@@ -117,31 +104,30 @@ def explain(name: str, **arguments: Any) -> Explanation:
     Raises
     ------
     ValueError, TypeError
-        For an unknown name, or arguments that the builder refuses.
+        If the name is unknown, or the builder refuses the arguments.
     """
     graph = models.get(name, **arguments)
     everything = list(graph.nodes)
     counts = {key: counter.function(graph, everything) for key, counter in COUNTERS.items()}
-    standard = {"mult-adds": "exact", "parameters": "trainable"}
     rungs = tuple(
         Rung(key, counter.quantity, counts[key], counter.why)
         for key, counter in COUNTERS.items()
-        if key == standard[counter.quantity] or counts[key] != counts[standard[counter.quantity]]
+        if key == (standard := _STANDARD[counter.quantity]) or counts[key] != counts[standard]
     )
-    complete = _complete(name, arguments)
+    complete = _with_defaults(name, arguments)
     published = tuple(
         compare(graph, source, row, figure)
         for source, rows in TABLES.items()
         for row in rows
         if row.model == name and row.layers == ("*",)
-        if _complete(name, row.arguments) == complete
+        if _with_defaults(name, row.arguments) == complete
         for figure in row.figures
     )
     return Explanation(name, complete, rungs, published)
 
 
-def _complete(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with the builder's defaults for those that are not given."""
+def _with_defaults(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Add the builder's defaults to the given arguments."""
     bound = inspect.signature(getattr(models, name)).bind(**arguments)
     bound.apply_defaults()
     return bound.arguments

@@ -1,12 +1,9 @@
-"""The papers' comparison tables, recomputed: what they print, the exact count, and the rule.
-
-`table` compares every figure of `dsconv.counts.published` with the graph that it is about.
-"""
+"""Compare every published figure with the exact count of its network, and name the rule."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import cache
@@ -19,7 +16,7 @@ from dsconv.graph import Graph
 from dsconv.text.tables import markdown_table, text_table
 
 _UNITS = {"M": 10**6, "G": 10**9}
-_STEPS = {TO_TENS: 10, TO_HUNDREDS: 100}  # rounded beyond the last printed digit
+_STEPS = {TO_TENS: 10, TO_HUNDREDS: 100}  # these are rounded more coarsely than they are printed
 
 
 class Comparison(NamedTuple):
@@ -32,14 +29,14 @@ class Comparison(NamedTuple):
     quantity: str  # "mult-adds" or "parameters"
     published: str  # with its unit
     exact: int  # the exact mult-adds, or the number of parameters that the figure is about
-    counted: int  # what the counter of the rule says
+    counted: int  # by the counter of the rule
     rule: str
-    reproduced: bool  # whether the rule gives the published figure, digit for digit
+    reproduced: bool  # the rule gives the published figure, digit for digit
     note: str
 
 
 class Table:
-    """Published figures beside exact counts: ``print(dsconv.counts.table.table())``.
+    """Published figures beside exact counts: ``print(dsconv.table())``.
 
     Attributes
     ----------
@@ -51,42 +48,39 @@ class Table:
         self.rows = rows
 
     def __str__(self) -> str:
-        return "\n\n".join(
-            f"{source}\n\n{text_table(COLUMNS, cells, right=(1, 2))}"
-            for source, cells in self._by_source().items()
-        )
+        return self._rendered("{}", text_table)
 
     __repr__ = __str__
 
     def to_markdown(self) -> str:
-        """A heading and a table in Markdown for each source."""
-        return "\n\n".join(
-            f"### {source}\n\n{markdown_table(COLUMNS, cells, right=(1, 2))}"
-            for source, cells in self._by_source().items()
-        )
+        """Return a heading and a table in Markdown for each source."""
+        return self._rendered("### {}", markdown_table)
 
     def to_json(self) -> str:
-        """The rows as JSON: a list of objects with the fields of `Comparison`."""
+        """Return the rows as JSON: a list of objects with the fields of `Comparison`."""
         return json.dumps([row._asdict() for row in self.rows], indent=1)
 
-    def _by_source(self) -> dict[str, list[tuple[str, ...]]]:
+    def _rendered(self, heading: str, table_text: Callable[..., str]) -> str:
         tables: dict[str, list[tuple[str, ...]]] = {}
         for row in self.rows:
             tables.setdefault(row.source, []).append(cells(row))
-        return tables
+        return "\n\n".join(
+            f"{heading.format(source)}\n\n{table_text(COLUMNS, rows, right=(1, 2))}"
+            for source, rows in tables.items()
+        )
 
 
 COLUMNS = ("network", "published", "exact", "rule")
 
 
 def cells(row: Comparison) -> tuple[str, ...]:
-    """A comparison as the cells under `COLUMNS`."""
+    """Return a comparison as the cells under `COLUMNS`."""
     rule = f"{row.rule}; {row.note}" if row.note else row.rule
     return row.network, f"{row.published} {row.quantity}", f"{row.exact:,}", rule
 
 
 def table() -> Table:
-    """Every published figure of the networks beside its exact count.
+    """Compare every published figure of the networks with its exact count.
 
     Returns
     -------
@@ -105,7 +99,7 @@ def table() -> Table:
 
 
 def compare(graph: Graph, source: str, row: Row, figure: Figure) -> Comparison:
-    """Set one printed figure beside the count of its graph."""
+    """Compare one printed figure with the count of its graph."""
     counter = COUNTERS[figure.counter]
     part = [n for n in graph.nodes if any(fnmatchcase(n, pattern) for pattern in row.layers)]
     counted = counter.function(graph, part)
@@ -130,16 +124,14 @@ def compare(graph: Graph, source: str, row: Row, figure: Figure) -> Comparison:
 
 
 def rounds_to(value: Fraction, printed: str, rounding: str) -> bool:
-    """Whether `value`, rounded or truncated to the digits of `printed`, is `printed`."""
-    _, _, decimals = printed.partition(".")
-    steps = value * 10 ** len(decimals) / _STEPS.get(rounding, 1)
-    if rounding != "truncated":
-        steps += Fraction(1, 2)
-    return steps // 1 == Fraction(printed) * 10 ** len(decimals) / _STEPS.get(rounding, 1)
+    """Tell whether `value`, rounded or truncated to the digits of `printed`, is `printed`."""
+    step = Fraction(_STEPS.get(rounding, 1), 10 ** len(printed.partition(".")[2]))
+    half = 0 if rounding == "truncated" else Fraction(1, 2)
+    return (value / step + half) // 1 == Fraction(printed) / step
 
 
 def _rule(figure: Figure, exact: int, counted: int) -> str:
-    """The counter, where it is not the exact one, and the rounding."""
+    """Return the rounding, after the counter if that is not the exact one."""
     if figure.counter == "exact":
         return figure.rounding
     number = f" ({counted:,})" if counted != exact else ""

@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dsconv.images.decode import labels, load
+    from dsconv.images.class_names import labels
+    from dsconv.images.decode import load
     from dsconv.images.preprocessing import (
         central_crop,
         normalise,
@@ -29,8 +30,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    file = "decode" if name in ("labels", "load") else "preprocessing"
-    return getattr(import_module(f"dsconv.images.{file}"), name)
+    file = {"load": "decode", "labels": "class_names"}.get(name, "preprocessing")
+    return getattr(import_module(f"{__name__}.{file}"), name)
 
 
 def __dir__() -> list[str]:

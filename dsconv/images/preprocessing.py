@@ -1,31 +1,21 @@
-"""Pictures as networks expect them: resize, crop, normalise.
+"""Prepare pictures as networks expect them: resize, crop, normalise.
 
-What a network was evaluated with is part of it: `Preprocessing` says how its pictures are prepared.
-Most common is the short side resized to resolution / 0.875 (256 for 224) and the central square of
-that. A picture is a uint8 array (H, W, 3), RGB. Resizing needs Pillow, the optional extra "image";
-it is imported only where it is used.
+A network answers well only if its pictures are prepared as they were when it was evaluated, so each
+model carries a `Preprocessing`. Most networks take the central square of a picture whose short side
+is resized to resolution / 0.875 (256 for 224). A picture is a uint8 array (H, W, 3), RGB. Resizing
+needs Pillow, the optional extra "image", which is imported at the first use.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dsconv.arguments.numbers import Pair, integer, pair
 
-__all__ = [
-    "Preprocessing",
-    "central_crop",
-    "check_pixels",
-    "normalise",
-    "pillow",
-    "preprocess",
-    "resize",
-    "resize_short_side",
-]
-
-# (x - mean) / deviation, for x from 0 to 255 and the channels R, G, B
+# Mean and deviation of the channels R, G, B, for pixels from 0 to 255.
 _NORMALISATIONS = {
     "tensorflow": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),  # x / 127.5 - 1
     "torchvision": (
@@ -38,39 +28,43 @@ _INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 
 
 class Preprocessing(NamedTuple):
-    """How pictures become the input of a network: the arguments of `preprocess` after the picture
-    and the resolution.
-    """
+    """The last three arguments of `preprocess`: how a network's pictures are prepared."""
 
-    family: str  # of `normalise`
+    family: str
     crop: float | None = 0.875
     interpolation: str = "bilinear"
 
     def to_text(self) -> str:
-        """The three as words."""
+        """Return the three values as words, for a file."""
         return " ".join(map(str, self))
 
     @classmethod
     def from_text(cls, text: str) -> Preprocessing:
-        """What `to_text` made, out of a file that nobody vouches for; ValueError if unfit."""
+        """Read and check a text of `to_text`, because the file may be damaged.
+
+        Raises
+        ------
+        ValueError
+            If the text is not three words, or a word is not allowed.
+        """
         words = text.split(" ")
         if len(words) != 3:
             got = repr(text[:80])
             raise ValueError(f"preprocessing must be family, crop and interpolation, got {got}")
         family, word, interpolation = words
         if family not in _NORMALISATIONS or interpolation not in _INTERPOLATIONS:
-            raise ValueError(f"unknown preprocessing {text[:80]!r}")
+            allowed = f"{tuple(_NORMALISATIONS)} and {_INTERPOLATIONS}"
+            raise ValueError(f"unknown preprocessing {text[:80]!r}; its names must be of {allowed}")
         crop = None if word == "None" else float(word)
-        if crop is not None and not 0 < crop <= 1:
-            raise ValueError(f"crop must be above 0 and at most 1, got {crop}")
+        _check_crop(crop)
         return cls(family, crop, interpolation)
 
 
 def resize(image: np.ndarray, size: Pair, interpolation: str = "bilinear") -> np.ndarray:
     """Resize a picture.
 
-    Pillow's filters: bilinear and bicubic are widened when shrinking (antialiased), as in
-    torchvision's evaluation; bicubic has a = -0.5.
+    The filters are Pillow's. When a picture shrinks, the bilinear and bicubic filters are widened
+    (antialiased), as in torchvision's evaluation. The bicubic filter has a = -0.5.
 
     Parameters
     ----------
@@ -89,15 +83,14 @@ def resize(image: np.ndarray, size: Pair, interpolation: str = "bilinear") -> np
     Raises
     ------
     TypeError, ValueError
-        For another dtype or shape, an unknown interpolation, or where the result would have more
-        pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
+        If the picture has another dtype or shape, the interpolation is unknown, or the result
+        would have more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
     ImportError
         If Pillow is not installed.
     """
     _check_picture(image, "image", ranks=(3,))
     height, width = pair(size, "size")
-    if interpolation not in _INTERPOLATIONS:
-        raise ValueError(f"interpolation must be one of {_INTERPOLATIONS}, got {interpolation!r}")
+    _check_choice("interpolation", interpolation, _INTERPOLATIONS)
     image_module = pillow()
     check_pixels(width, height)
     resample = image_module.Resampling[interpolation.upper()]
@@ -105,10 +98,10 @@ def resize(image: np.ndarray, size: Pair, interpolation: str = "bilinear") -> np
 
 
 def resize_short_side(image: np.ndarray, size: int, interpolation: str = "bilinear") -> np.ndarray:
-    """Resize a picture so that its short side has `size` pixels, and its long side in proportion.
+    """Resize a picture in proportion, so that its short side has `size` pixels.
 
-    The long side is size * long / short rounded down, as in torchvision. Parameters and errors
-    are those of `resize`; size is at least 1.
+    The long side becomes size * long / short, rounded down as in torchvision. Parameters and errors
+    are those of `resize`, but size must be one integer.
 
     Returns
     -------
@@ -123,15 +116,15 @@ def resize_short_side(image: np.ndarray, size: int, interpolation: str = "biline
 
 
 def central_crop(image: np.ndarray, size: Pair) -> np.ndarray:
-    """The central part of a picture.
+    """Cut out the central part of a picture.
 
     Parameters
     ----------
     image
         (H, W, 3) uint8.
     size
-        Height and width of the part: an int or a pair. Where the margins cannot be equal, the one
-        at the top or left is the even one of the two, as in torchvision's CenterCrop.
+        Height and width of the part: an int or a pair. If two opposite margins cannot be equal,
+        the top or left one is the even number of the two, as in torchvision's CenterCrop.
 
     Returns
     -------
@@ -141,7 +134,7 @@ def central_crop(image: np.ndarray, size: Pair) -> np.ndarray:
     Raises
     ------
     TypeError, ValueError
-        For another dtype or shape, or a part larger than the picture.
+        If the picture has another dtype or shape, or is smaller than the part.
     """
     _check_picture(image, "image", ranks=(3,))
     height, width = pair(size, "size")
@@ -154,15 +147,15 @@ def central_crop(image: np.ndarray, size: Pair) -> np.ndarray:
 
 
 def normalise(image: np.ndarray, family: str) -> np.ndarray:
-    """Pixels as the weights of a family expect them: (x - mean) / deviation for each channel.
+    """Compute (x - mean) / deviation for each channel, as the weights of a family expect it.
 
     Parameters
     ----------
     image
         (H, W, 3) or (N, H, W, 3) uint8.
     family
-        "tensorflow": x / 127.5 - 1, for Google's MobileNets. "torchvision": x / 255, then mean
-        (.485, .456, .406) and deviation (.229, .224, .225), for torchvision's networks.
+        "tensorflow" (Google's MobileNets): x / 127.5 - 1. "torchvision": x / 255, then mean
+        (.485, .456, .406) and deviation (.229, .224, .225).
 
     Returns
     -------
@@ -172,11 +165,10 @@ def normalise(image: np.ndarray, family: str) -> np.ndarray:
     Raises
     ------
     TypeError, ValueError
-        For another dtype or shape, or an unknown family.
+        If the picture has another dtype or shape, or the family is unknown.
     """
     _check_picture(image, "image", ranks=(3, 4))
-    if family not in _NORMALISATIONS:
-        raise ValueError(f"family must be one of {sorted(_NORMALISATIONS)}, got {family!r}")
+    _check_choice("family", family, sorted(_NORMALISATIONS))
     mean, deviation = (np.array(value, np.float32) for value in _NORMALISATIONS[family])
     result = np.subtract(image, mean, dtype=np.float32, order="C")
     result /= deviation
@@ -190,22 +182,22 @@ def preprocess(
     crop: float | None = 0.875,
     interpolation: str = "bilinear",
 ) -> np.ndarray:
-    """From a picture of any size to a network's input: resize, crop, normalise.
+    """Resize, crop and normalise a picture of any size to a network's input.
 
     Parameters
     ----------
     image
         (H, W, 3) uint8.
     resolution
-        Pixels of a side of the input.
+        Height and width of the input, in pixels.
     family
-        As in `normalise`.
+        See `normalise`.
     crop
-        Side of the central square that is cropped out of the resized picture, to the short side
-        of that: the short side is resized to resolution / crop, rounded down. None: no crop, the
-        whole picture is resized to the square, not in proportion.
+        The input is the central square of the resized picture, and `crop` is its side divided by
+        the short side of that picture: the short side is resized to resolution / crop, rounded
+        down. None resizes the whole picture to the square, out of proportion.
     interpolation
-        As in `resize`.
+        See `resize`.
 
     Returns
     -------
@@ -215,15 +207,14 @@ def preprocess(
     resolution = integer(resolution, "resolution")
     if crop is None:
         return normalise(resize(image, resolution, interpolation), family)
-    if not 0 < crop <= 1:
-        raise ValueError(f"crop must be above 0 and at most 1, got {crop}")
-    # 224 / (224 / 232) may fall an ulp short of 232
+    _check_crop(crop)
+    # 1e-6 is added because 224 / (224 / 232) may fall one unit in the last place short of 232.
     resized = resize_short_side(image, int(resolution / crop + 1e-6), interpolation)
     return normalise(central_crop(resized, resolution), family)
 
 
 def pillow() -> Any:
-    """The module PIL.Image."""
+    """Import and return the module PIL.Image."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -232,11 +223,11 @@ def pillow() -> Any:
 
 
 def check_pixels(width: int, height: int) -> None:
-    """ValueError for more pixels than `PIL.Image.MAX_IMAGE_PIXELS`."""
+    """Raise a ValueError if a picture has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`."""
     limit = pillow().MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
         raise ValueError(
-            f"a picture of {width} x {height} pixels; at most {limit} are allowed "
+            f"a picture of {width} x {height} pixels is too large; at most {limit} are allowed "
             "(PIL.Image.MAX_IMAGE_PIXELS)"
         )
 
@@ -249,3 +240,13 @@ def _check_picture(image: object, name: str, ranks: tuple[int, ...]) -> None:
         raise TypeError(f"{name} must be uint8, 0 to 255, got {image.dtype}")
     if image.ndim not in ranks or image.shape[-1] != 3 or 0 in image.shape[-3:]:
         raise ValueError(f"{name} must have shape {allowed}, not empty, got {image.shape}")
+
+
+def _check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {tuple(allowed)}, got {value!r}")
+
+
+def _check_crop(crop: float | None) -> None:
+    if crop is not None and not 0 < crop <= 1:
+        raise ValueError(f"crop must be above 0 and at most 1, got {crop}")

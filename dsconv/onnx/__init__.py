@@ -1,6 +1,6 @@
-"""ONNX files: graphs of dsconv written as ONNX, and ONNX networks run by dsconv.
+"""Write graphs of dsconv as ONNX files, and run ONNX networks with dsconv.
 
-Both need the package onnx, the optional extra "onnx"; it is imported where it is used.
+Both need the package onnx, the optional extra "onnx", which is imported at the first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Axes of the file beside axes of the graph: which stay side by side, split, join or repeat."""
+"""Compare the axes of a tensor before and after: which of them stay together, split or join."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from dsconv.onnx.reading.values import Tensor
 
 
 def shown(shape: Sequence[object]) -> str:
-    """A shape of the file for messages."""
+    """Return a shape of the file as text for messages, with N for the batch."""
     return f"({', '.join(map(str, ('N', *shape)))})"
 
 
 def runs(x: Tensor, order: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Axes of x that stay side by side, as one: their sizes, and the wanted order of these."""
+    """Join the axes of x that stay neighbours when x is brought into another order.
+
+    Returns
+    -------
+    sizes : list of int
+        The sizes of the joined axes, as they lie now.
+    wanted : list of int
+        The order in which these must lie.
+    """
     axes = [axis for axis in x.order if x.shape[axis] != 1]
     target = [axis for axis in order if x.shape[axis] != 1]
     follows = dict(zip(target, target[1:], strict=False))
@@ -31,7 +39,7 @@ def runs(x: Tensor, order: Sequence[int]) -> tuple[list[int], list[int]]:
 
 
 def groups(before: Shape, after: Shape) -> list[tuple[list[int], list[int]]]:
-    """The smallest groups of axes, each with the axes that hold the same numbers afterwards."""
+    """Pair the smallest groups of axes with the axes that hold the same numbers after a reshape."""
     left = [axis for axis, size in enumerate(before) if size != 1]
     right = [axis for axis, size in enumerate(after) if size != 1]
     found = []
@@ -50,7 +58,7 @@ def groups(before: Shape, after: Shape) -> list[tuple[list[int], list[int]]]:
 
 
 def merged(before: Shape, after: Shape) -> tuple[Shape, Shape]:
-    """Neighbouring axes that are repeated, or not, alike, as one axis."""
+    """Join neighbouring axes if a broadcast repeats all of them, or none of them."""
     old: list[int] = []
     new: list[int] = []
     kinds: list[bool] = []

@@ -1,7 +1,7 @@
-"""Read an ONNX file: protobuf -> checked inputs, outputs, nodes and constants.
+"""Read an ONNX file: parse the protobuf, and check inputs, outputs, nodes and constants.
 
-Nothing but the file itself is opened: arrays that it says lie in other files are refused. Arrays
-are read from the parsed file when they are asked for, and their sizes are checked before.
+No other file is opened: an array that is stored in another file is refused. The sizes of arrays are
+checked here, and their numbers are read from the parsed file at each use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from dsconv.onnx.reading.values import Constant
 from dsconv.weights.file import MAX_DIMENSIONS, shorten
 
-OPSETS = range(7, 29)  # broadcasting as in numpy begins with 7
+OPSETS = range(7, 29)  # from 7 on, operators broadcast as numpy does
 _DTYPES = {1: "<f4", 6: "<i4", 7: "<i8", 9: "|b1", 11: "<f8"}  # by TensorProto.DataType
 _FIELDS = {1: "float_data", 6: "int32_data", 7: "int64_data", 9: "int32_data", 11: "double_data"}
 _BOOL = 9
@@ -24,21 +24,21 @@ DOMAINS = ("", "ai.onnx")
 
 
 class FileInput(NamedTuple):
-    """An input of the network: sizes with the batch first; None or a name is left open."""
+    """An input of the network. A size that is None or a name is left open; the batch is first."""
 
     name: str
     sizes: tuple[int | str | None, ...]
 
 
 class FileNode:
-    """A node with its attributes. Each attribute must be asked for, or `finish` refuses it.
+    """A node with its attributes. `finish` refuses the attributes that nobody has asked for.
 
     Attributes
     ----------
     operator, name : str
-        `name` is that of the first output where the node has none.
+        If the node has no name, `name` is that of its first output.
     inputs, outputs : tuple of str
-        Names of tensors; "" is an optional one that is left out.
+        Names of tensors; "" stands for an optional one that is left out.
     """
 
     def __init__(self, proto: Any) -> None:
@@ -79,11 +79,11 @@ class FileNode:
         return self._get(name, 4, "a tensor", None, lambda a: tensor_constant(a.t, what))
 
     def ignore(self, *names: str) -> None:
-        """Attributes that change nothing here."""
+        """Allow attributes that change nothing here."""
         self._read.update(names)
 
     def finish(self) -> None:
-        """ValueError names an attribute that nobody asked for."""
+        """Raise a ValueError if there is an attribute that nobody has asked for."""
         for name in self._attributes:
             if name not in self._read:
                 raise ValueError(f"the attribute {shorten(name)} is not supported")
@@ -94,7 +94,7 @@ class FileNode:
             return default
         attribute = self._attributes[name]
         if attribute.type != kind or attribute.ref_attr_name:
-            raise ValueError(f"the attribute {name!r} must be {allowed}")
+            raise ValueError(f"the attribute {name!r} must be {allowed}, and has another type")
         return value(attribute)
 
     def __str__(self) -> str:
@@ -103,7 +103,7 @@ class FileNode:
 
 @dataclass
 class OnnxFile:
-    """The content of a file; everything but the arrays is checked."""
+    """The content of a file, checked but for the numbers in its arrays."""
 
     name: str
     size: int  # bytes
@@ -122,7 +122,7 @@ def read_file(path: str) -> OnnxFile:
     ImportError
         If the package onnx is not installed.
     ValueError
-        For anything but a complete ONNX model in one file; does not name the file.
+        If this is not a complete ONNX model in one file. The message does not name the file.
     """
     try:
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -161,7 +161,7 @@ def read_file(path: str) -> OnnxFile:
 
 
 def _opset(model: Any) -> int:
-    """The version of the operators."""
+    """Return the version of the operators."""
     versions = {entry.version for entry in model.opset_import if entry.domain in DOMAINS}
     if len(versions) != 1:
         raise ValueError(f"the file must name one version of the operators, got {len(versions)}")
@@ -193,17 +193,20 @@ def _input(value: Any) -> FileInput:
 
 
 def _text(name: Any) -> str:
-    """A string of the file; protobuf gives bytes for those that are not UTF-8."""
+    """Check a string of the file, because protobuf returns bytes if it is not UTF-8."""
     if not isinstance(name, str):
         raise ValueError(f"a damaged file: the name {shorten(repr(name))} is not UTF-8")
     return name
 
 
 def tensor_constant(tensor: Any, what: str) -> Constant:
-    """A TensorProto as a constant; its size is checked here, its numbers are read later."""
+    """Make a constant of a TensorProto. Its size is checked here, its numbers are read later."""
     shape = tuple(int(size) for size in tensor.dims)
     if len(shape) > MAX_DIMENSIONS or any(size < 0 for size in shape):
-        raise ValueError(f"{what} has the shape {shape[:MAX_DIMENSIONS]}")
+        raise ValueError(
+            f"{what} has the shape {shape[:MAX_DIMENSIONS]} of {len(shape)} sizes; at most "
+            f"{MAX_DIMENSIONS} sizes from 0 on are supported"
+        )
     if tensor.data_location or tensor.external_data:
         raise ValueError(
             f"{what} lies in another file; only files that hold all are supported: export with "
@@ -218,7 +221,7 @@ def tensor_constant(tensor: Any, what: str) -> Constant:
 
 
 def _check_length(tensor: Any, shape: tuple[int, ...], what: str) -> None:
-    """The file must hold as many numbers as the shape says."""
+    """Check that the file holds as many numbers as the shape says."""
     kind, count = tensor.data_type, math.prod(shape)
     stored, values = np.dtype(_DTYPES[kind]), len(getattr(tensor, _FIELDS[kind]))
     if not tensor.HasField("raw_data"):
@@ -232,7 +235,7 @@ def _check_length(tensor: Any, shape: tuple[int, ...], what: str) -> None:
 
 
 def _content(tensor: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
-    """The numbers of a TensorProto."""
+    """Read the numbers of a TensorProto."""
     kind = tensor.data_type
     if kind not in _DTYPES:
         raise ValueError(
@@ -258,6 +261,6 @@ def _type_name(kind: int) -> str:
 
 
 def path_of(path: str | os.PathLike[str]) -> str:
-    """A path as text."""
+    """Return a path as text."""
     text = os.fspath(path)
     return text.decode() if isinstance(text, bytes) else text

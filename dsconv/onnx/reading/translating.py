@@ -1,8 +1,8 @@
-"""From the nodes of an ONNX file to a graph with weights."""
+"""Translate the nodes of an ONNX file, one by one, to a graph with weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,21 +10,38 @@ import numpy as np
 from dsconv import layers
 from dsconv.graph import Graph
 from dsconv.layers import Shape
-from dsconv.onnx.reading.building import Builder, LazyWeights, Read, legal
+from dsconv.onnx.reading.budget import Budget
+from dsconv.onnx.reading.constant_folding import FOLDS, fold
 from dsconv.onnx.reading.file import DOMAINS, FileInput, FileNode, OnnxFile
-from dsconv.onnx.reading.folding import FOLDS, fold
-from dsconv.onnx.reading.operators import OPERATORS, Call, Result
-from dsconv.onnx.reading.values import Budget, Constant, Missing, SquareSum, Tensor, Value
+from dsconv.onnx.reading.graph_builder import GraphBuilder, Read
+from dsconv.onnx.reading.operators import OPERATORS, Call
+from dsconv.onnx.reading.values import Constant, Missing, Tensor, Value
 from dsconv.weights.file import shorten
 
 
 class Network(NamedTuple):
-    """What `translate` makes."""
+    """The translated file."""
 
     graph: Graph
-    weights: Mapping[str, np.ndarray]  # read from the file when they are asked for
+    weights: Mapping[str, np.ndarray]
     inputs: dict[str, Shape]  # as in the file, without the batch
     outputs: dict[str, Shape]
+
+
+class LazyWeights(Mapping[str, np.ndarray]):
+    """Arrays by parameter name. Each use reads the array from the file and transposes it."""
+
+    def __init__(self, reads: dict[str, Read]) -> None:
+        self._reads = reads
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._reads[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._reads)
+
+    def __len__(self) -> int:
+        return len(self._reads)
 
 
 def translate(file: OnnxFile) -> Network:
@@ -33,28 +50,29 @@ def translate(file: OnnxFile) -> Network:
     Raises
     ------
     ValueError
-        Names operator and node of whatever is not supported, and the tensors that are missing.
+        If something is not supported, or a tensor is missing. The message names the operator and
+        the node, or the tensor.
     """
+    builder = GraphBuilder(file.name, Budget(file.size))
     inputs: dict[str, Shape] = {}
-    names: dict[str, str] = {}
+    names: dict[str, str] = {}  # in the file -> in the graph
     batch: int | None = None
     for number, value in enumerate(file.inputs):
         shape, size = _input_shape(value)
         if number and size != batch:
-            raise ValueError("the inputs have batches of different sizes")
+            raise ValueError(
+                f"the inputs have batches of different sizes: {batch or 'N'} and {size or 'N'}"
+            )
         batch = size
         if value.name in inputs:
             raise ValueError(f"two inputs are named {shorten(value.name)}")
         inputs[value.name] = shape
-        names[value.name] = _unique(value.name, names.values())
+        names[value.name] = builder.unique_name(value.name)
     if not inputs:
         raise ValueError("the network has no inputs")
     if len(set(file.outputs)) < len(file.outputs):
         raise ValueError("two outputs have the same name")
-    outputs: list[str] = []
-    for name in file.outputs:
-        outputs.append(names.get(name) or _unique(name, [*names.values(), *outputs]))
-    builder = Builder(file.name, Budget(file.size), [*names.values(), *outputs])
+    outputs = [names.get(name) or builder.unique_name(name) for name in file.outputs]
     values: dict[str, Value] = dict(file.constants)
     for name, shape in inputs.items():
         values[name] = builder.input(names[name], shape)
@@ -69,74 +87,63 @@ def translate(file: OnnxFile) -> Network:
     unused = [name for name in inputs if names[name] not in graph.nodes]
     if unused:
         raise ValueError(f"no output depends on the input {shorten(unused[0])}")
-    return Network(
-        graph,
-        LazyWeights(reads),
-        inputs,
-        {name: value.shape for name, value in zip(file.outputs, results, strict=True)},
-    )
+    shapes = {name: value.shape for name, value in zip(file.outputs, results, strict=True)}
+    return Network(graph, LazyWeights(reads), inputs, shapes)
 
 
 def _input_shape(value: FileInput) -> tuple[Shape, int | None]:
-    """Shape of one example, and the batch size if it is fixed."""
+    """Return the shape of one example, and the batch size if the file fixes it."""
     what = f"input {shorten(value.name)}"
     if not value.sizes:
         raise ValueError(f"{what} is a single number; it must have a batch axis")
-    for size in value.sizes[1:]:
-        if not isinstance(size, int):
-            raise ValueError(
-                f"{what} has the shape {value.sizes}; only the first size may be left open: "
-                "export the network with fixed sizes"
-            )
+    batch, *rest = value.sizes
+    shape = tuple(size for size in rest if isinstance(size, int))
+    if len(shape) < len(rest):
+        raise ValueError(
+            f"{what} has the shape {value.sizes}; only the first size may be left open: "
+            "export the network with fixed sizes"
+        )
     if any(isinstance(size, int) and size < 1 for size in value.sizes):
-        raise ValueError(f"{what} has the shape {value.sizes}")
-    first, *rest = value.sizes
-    return tuple(int(size) for size in rest if size is not None), (
-        first if isinstance(first, int) else None
-    )
+        raise ValueError(f"{what} has the shape {value.sizes}; sizes must be at least 1")
+    return shape, batch if isinstance(batch, int) else None
 
 
 def _add(
-    node: FileNode, values: dict[str, Value], builder: Builder, opset: int, batch: int | None
+    node: FileNode, values: dict[str, Value], builder: GraphBuilder, opset: int, batch: int | None
 ) -> None:
-    """Translate one node; errors name it."""
+    """Translate one node, and name it in errors."""
     try:
-        if node.domain not in DOMAINS or (
-            node.operator not in OPERATORS and node.operator not in FOLDS
-        ):
-            domain = "" if node.domain in DOMAINS else f" of {shorten(node.domain)}"
-            raise ValueError(f"the operator{domain} is not supported")
+        if node.domain not in DOMAINS:
+            raise ValueError(f"the operator of {shorten(node.domain)} is not supported")
+        if node.operator not in OPERATORS and node.operator not in FOLDS:
+            raise ValueError("the operator is not supported")
         inputs = [_input(name, values) for name in node.inputs]
         while inputs and inputs[-1] is None:
             inputs.pop()
-        known = [value for value in inputs if value is None or isinstance(value, Constant)]
-        result: Result
-        if len(known) == len(inputs) and node.operator in FOLDS:
-            result = fold(node, known, opset, builder.budget)
+        constants = [value for value in inputs if value is None or isinstance(value, Constant)]
+        result: Value | list[Value]
+        if len(constants) == len(inputs) and node.operator in FOLDS:
+            result = [*fold(node, constants, opset, builder.budget)]
         elif node.operator in OPERATORS:
             builder.hint = node.name
             result = OPERATORS[node.operator](Call(node, inputs, builder, opset, batch))
         else:
             raise ValueError("supported only on constants")
         node.finish()
-        found: list[Value] = (
-            [result] if isinstance(result, (Tensor, Constant, SquareSum)) else list(result)  # type: ignore[arg-type]
-        )
-        for index, name in enumerate(node.outputs):
-            if not name:
-                continue
+        found = result if isinstance(result, list) else [result]
+        found += [Missing("the operator has no such output")] * (len(node.outputs) - len(found))
+        for name, value in zip(node.outputs, found, strict=False):
             if name in values:
                 raise ValueError(f"the tensor {shorten(name)} is there already")
-            values[name] = (
-                found[index] if index < len(found) else Missing("the operator has no such output")
-            )
+            if name:
+                values[name] = value
     except (TypeError, ValueError, OverflowError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{node}: {error}") from None
 
 
 def _input(name: str, values: dict[str, Value]) -> Value | None:
-    """What stands behind the name of an input."""
+    """Return the value of an input of a node, or None if the input is left out."""
     if not name:
         return None
     if name not in values:
@@ -148,7 +155,7 @@ def _input(name: str, values: dict[str, Value]) -> Value | None:
 
 
 def _output(name: str, values: dict[str, Value]) -> Tensor:
-    """What stands behind the name of an output."""
+    """Return the tensor of an output of the network."""
     value = values.get(name)
     if isinstance(value, Tensor):
         return value
@@ -161,20 +168,10 @@ def _output(name: str, values: dict[str, Value]) -> Tensor:
     raise ValueError(f"the output {shorten(name)} {why}")
 
 
-def _unique(name: str, taken: object) -> str:
-    """A name as graphs allow it, unlike those in `taken`."""
-    base = unique = legal(name) or "tensor"
-    number = 2
-    while unique in taken:  # type: ignore[operator]
-        unique = f"{base}_{number}"
-        number += 1
-    return unique
-
-
 def _finished(
-    builder: Builder, results: list[str], outputs: list[str]
+    builder: GraphBuilder, results: list[str], outputs: list[str]
 ) -> tuple[Graph, dict[str, Read]]:
-    """The graph without what no output needs, and with the outputs under their names."""
+    """Leave out what no output needs, and give the outputs their names."""
     old = builder.graph
     needed = {tensor.partition(":")[0] for tensor in results}
     for node in reversed(old.nodes.values()):

@@ -1,8 +1,8 @@
-"""What stands behind a tensor name of an ONNX file while it is translated.
+"""The values that a tensor name of an ONNX file can mean while the file is translated.
 
 A `Tensor` is computed when the model runs, a `Constant` is known at load. ONNX shapes begin with
-the batch; ours leave it out, and a constant that holds it (the result of a Shape) holds `BATCH`
-in its place, so that a network never depends on one batch size.
+the batch, and ours leave it out. A constant that contains the batch size (the result of a Shape
+node) has `BATCH` in its place, so that a network never depends on one batch size.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from dsconv.layers import Shape
 
 
 class Tensor(NamedTuple):
-    """A tensor of the graph, and how it lies there.
+    """A tensor of the graph, with the order of its axes there.
 
     Attributes
     ----------
     name : str
-        In the graph.
+        The name in the graph.
     shape : tuple of int
-        As the file sees it, without the batch: (C, H, W) for a map.
+        The shape in the file, without the batch: (C, H, W) for a map.
     order : tuple of int
-        Axis i of the graph's tensor is axis order[i] of `shape`: (1, 2, 0) for a map that lies as
-        (H, W, C). Transposing is a matter of renaming axes until something needs an order.
+        Axis i of the graph's tensor is axis order[i] of `shape`: (1, 2, 0) for a map that is stored
+        as (H, W, C). A Transpose only changes the order; nothing moves until an operator needs
+        another one.
     """
 
     name: str
@@ -34,26 +35,26 @@ class Tensor(NamedTuple):
     order: tuple[int, ...]
 
     def transposed(self, axes: Sequence[int]) -> Tensor:
-        """Axis i of the result is axis axes[i]; nothing moves, the axes get other numbers."""
+        """Renumber the axes, so that axis i of the result is axis axes[i]. Nothing moves."""
         shape = tuple(self.shape[axis] for axis in axes)
         return Tensor(self.name, shape, tuple(map(list(axes).index, self.order)))
 
     @property
     def inside(self) -> Shape:
-        """The shape of the graph's tensor; a single number for each image is a vector of one."""
+        """Return the shape in the graph, where one number for each image is a vector of one."""
         return tuple(self.shape[axis] for axis in self.order) or (1,)
 
 
 class Constant:
-    """An array that is known at load; `array` reads it, each time anew for one out of the file.
+    """An array that is known at load. If it is one of the file's, `array` reads it at each use.
 
     Attributes
     ----------
     what : str
-        How messages call it.
+        Its name in messages.
     shape : tuple of int
     dtype : numpy.dtype
-        `object` where the batch size is among the numbers.
+        `object` if the batch size is among the numbers.
     """
 
     def __init__(
@@ -71,13 +72,13 @@ class Constant:
 
 
 class Missing(NamedTuple):
-    """An output that the operator has, but not here; an error where something reads it."""
+    """An output that we do not compute. A node that reads it is refused."""
 
     why: str
 
 
 class SquareSum(NamedTuple):
-    """A sum of x^2 over an axis, + epsilon, or its root: a part of an L2 normalisation of x."""
+    """A sum of x^2 over one axis, plus epsilon, or its root: a part of an L2 normalisation."""
 
     x: Tensor
     axis: int
@@ -89,31 +90,10 @@ Value = Tensor | Constant | Missing | SquareSum
 
 
 class _Batch:
-    """The size of the batch, whatever it will be."""
+    """A stand-in for the batch size, which is known only when the model runs."""
 
     def __repr__(self) -> str:
         return "N"
 
 
 BATCH: Any = _Batch()
-
-
-class Budget:
-    """Bytes that a file may make us allocate beyond its own arrays.
-
-    Parameters
-    ----------
-    file_bytes : int
-        Length of the file: a longer one may take more.
-    """
-
-    def __init__(self, file_bytes: int) -> None:
-        self._left = max(64 * 2**20, 16 * file_bytes)
-
-    def take(self, size: int, what: str) -> None:
-        """Allow `size` bytes, or raise a ValueError that says for what they were wanted."""
-        if size > self._left:
-            raise ValueError(
-                f"{what} would take {size} bytes, which this file does not account for"
-            )
-        self._left -= size

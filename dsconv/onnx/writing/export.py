@@ -1,7 +1,8 @@
 """Write a graph and its weights as an ONNX file, for other engines and for viewers.
 
-Maps are (N, C, H, W) in the file, as ONNX's operators want them; vectors stay (N, C). Nodes,
-tensors and initializers have the graph's own names.
+Maps are (N, C, H, W) in the file, because ONNX's operators want them so. Nodes, tensors and
+initializers have the graph's own names. `layers.py` writes each layer with the `LayerWriter` of
+`nodes.py`; the kinds that only move values are in `shaping.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dsconv.compiler.weights import FoldedWeights
 from dsconv.graph import Graph
 from dsconv.layers import Input
 from dsconv.onnx.writing.layers import add_layer
-from dsconv.onnx.writing.nodes import Collection, Place, file_shape
+from dsconv.onnx.writing.nodes import FileContent, LayerWriter, file_shape
 from dsconv.weights.writing import replacing
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["to_onnx", "write_onnx"]
 
 OPSET = 17
-_IR_VERSION = 8  # of the ONNX release that brought the opset; newer ones lock older engines out
-_LARGEST = 2**31 - 2**24  # bytes of weights: protobuf ends at 2 GB; the rest is for the names
+_IR_VERSION = 8  # that of the ONNX release with this opset; older engines refuse newer ones
+_LARGEST = 2**31 - 2**24  # bytes of weights; protobuf allows 2 GB, and the names need some
 
 
 def to_onnx(
@@ -42,32 +43,32 @@ def to_onnx(
     batch: int | None = None,
     fold: bool = False,
 ) -> onnx.ModelProto:
-    """A graph as an ONNX model (opset 17).
+    """Convert a graph to an ONNX model (opset 17).
 
     Parameters
     ----------
     graph
         Any graph that `Graph.validate` accepts.
     weights
-        Float32 array by parameter name, or any mapping that reads them on demand; None takes
+        Float32 arrays by parameter name; the mapping may read them on demand. None takes
         `graph.init_weights(0)`, as `Graph.compile` does.
     batch
-        Images in a batch, for engines that want static shapes; None leaves it open, as "N".
+        Images in a batch, for engines that want fixed shapes. None leaves it open, as "N".
     fold
         Fold batch norms into the convolutions and dense layers before them, as the compiler
-        does, instead of writing BatchNormalization nodes. A folded layer bears the name of the
+        does, instead of writing BatchNormalization nodes. A folded layer has the name of the
         batch norm.
 
     Returns
     -------
     onnx.ModelProto
-        Its inputs and outputs are (N, C, H, W), where the graph's are (H, W, C), else (N, ...).
+        An input or output that is (H, W, C) in the graph is (N, C, H, W) in the model.
 
     Raises
     ------
     ValueError, TypeError
-        For a graph that is not complete, weights that are missing, left over, or of the wrong
-        shape or dtype, and weights of more than 2 GB, which an ONNX file cannot hold.
+        If the graph is not complete, or weights are missing, left over, of the wrong shape or
+        dtype, or take more than 2 GB, which an ONNX file cannot hold.
     ImportError
         If the package onnx is not installed.
     """
@@ -80,17 +81,17 @@ def to_onnx(
     size = sum(4 * math.prod(shape) for shape in graph.parameters().values())
     if size > _LARGEST:
         raise ValueError(
-            f"the weights of {graph.name!r} take {size} bytes, an ONNX file holds {_LARGEST}"
+            f"the weights of {graph.name!r} take {size} bytes, an ONNX file holds at most {_LARGEST}"
         )
     if weights is None:
         weights = graph.init_weights(0)
     if fold:
         graph, weights = _folded(graph, weights)
-    collection = Collection(graph, FoldedWeights(graph, weights), batch)
+    file = FileContent(graph, FoldedWeights(graph, weights), batch)
     for name, node in graph.nodes.items():
         if not isinstance(node.layer, Input):
-            place = Place(collection, name, graph.input_shapes(name), graph.tensors(name))
-            add_layer(place, node.layer, *node.inputs)
+            writer = LayerWriter(file, name, graph.input_shapes(name), graph.tensors(name))
+            add_layer(writer, node.layer, *node.inputs)
 
     def values(tensors: Any) -> list[Any]:
         return [
@@ -104,11 +105,11 @@ def to_onnx(
     between = [t for name in graph.nodes for t in graph.tensors(name) if t not in ends]
     return helper.make_model(
         helper.make_graph(
-            collection.nodes,
+            file.nodes,
             graph.name,
             values(graph.inputs),
             values(graph.outputs),
-            collection.initializers,
+            file.initializers,
             value_info=values(between),
         ),
         producer_name="dsconv",
@@ -131,14 +132,14 @@ def write_onnx(
     Parameters
     ----------
     path
-        The file, replaced as a whole if it is there.
+        The file. If it exists, it is replaced as a whole.
     graph, weights, batch, fold
-        As `to_onnx` takes them.
+        See `to_onnx`.
 
     Raises
     ------
     ValueError, TypeError, ImportError
-        Those of `to_onnx`, before the file is touched.
+        See `to_onnx`. The file is not touched.
     OSError
         If the file cannot be written.
     """
@@ -148,7 +149,7 @@ def write_onnx(
 
 
 def _folded(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, np.ndarray]]:
-    """The same function without batch norms behind layers with weights."""
+    """Fold batch norms into the layers with weights before them."""
     parameters = FoldedWeights(graph, weights)
     new, arrays = Graph(graph.name), {}
     for name, node in optimise(graph, [fold_batch_norm]).nodes.items():
@@ -168,7 +169,7 @@ def _folded(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dic
 
 
 def _onnx() -> Any:
-    """The module onnx with its helpers."""
+    """Import and return the module onnx with its helpers."""
     try:
         import onnx
         import onnx.helper

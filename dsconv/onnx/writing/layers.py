@@ -1,7 +1,7 @@
-"""Every layer kind as ONNX operators (opset 17).
+"""Write every layer kind as ONNX operators (opset 17).
 
-A function for each kind adds the nodes of one layer to a `Place`; those of the kinds that only
-move values are in `export_shaping`.
+A function for each kind adds the nodes of one layer to a `LayerWriter`. The kinds that only move
+values are in `shaping.py`.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ import numpy as np
 from dsconv import layers
 from dsconv.arguments.window import Window
 from dsconv.layers import Layer, Shape
-from dsconv.onnx.writing.nodes import Place, begins_and_ends, file_axis
+from dsconv.onnx.writing.nodes import LayerWriter, begins_and_ends, file_axis
 from dsconv.onnx.writing.shaping import SHAPING, zeros_around
 
 
-def add_layer(place: Place, layer: Layer, *inputs: str) -> None:
-    """Add the nodes of one layer, behind the tensors `inputs`."""
+def add_layer(writer: LayerWriter, layer: Layer, *inputs: str) -> None:
+    """Add the nodes of one layer, which reads the tensors `inputs`."""
     if type(layer) not in _NODES:
-        raise ValueError(f"layer {place.name!r}: {layer!r} cannot be written as ONNX operators")
+        raise ValueError(f"layer {writer.name!r}: {layer!r} cannot be written as ONNX operators")
     add = _NODES[type(layer)]
     clip = getattr(layer, "clip", None)
     if clip is None:
-        add(place, layer, *inputs)
+        add(writer, layer, *inputs)
     else:
-        unclipped = place.tensor("unclipped")
-        add(replace(place, outputs=[unclipped]), layer, *inputs)
-        _clip(place, layers.Clip(*clip), unclipped)
+        unclipped = writer.tensor("unclipped")
+        add(replace(writer, outputs=[unclipped]), layer, *inputs)
+        _clip(writer, layers.Clip(*clip), unclipped)
 
 
-def _conv2d(place: Place, layer: layers.Conv2D, x: str) -> None:
-    weight = place.read("weight").transpose(3, 2, 0, 1)  # (O, C / groups, KH, KW)
-    _convolution(place, layer, x, weight, layer.groups)
+def _conv2d(writer: LayerWriter, layer: layers.Conv2D, x: str) -> None:
+    weight = writer.read("weight").transpose(3, 2, 0, 1)  # (O, C / groups, KH, KW)
+    _convolution(writer, layer, x, weight, layer.groups)
 
 
-def _depthwise_conv2d(place: Place, layer: layers.DepthwiseConv2D, x: str) -> None:
-    weight = place.read("weight").transpose(2, 3, 0, 1)  # (C, multiplier, KH, KW)
+def _depthwise_conv2d(writer: LayerWriter, layer: layers.DepthwiseConv2D, x: str) -> None:
+    weight = writer.read("weight").transpose(2, 3, 0, 1)  # (C, multiplier, KH, KW)
     channels, multiplier, *kernel = weight.shape
-    _convolution(place, layer, x, weight.reshape(channels * multiplier, 1, *kernel), channels)
+    _convolution(writer, layer, x, weight.reshape(channels * multiplier, 1, *kernel), channels)
 
 
-def _convolution(place: Place, layer: Any, x: str, weight: np.ndarray, groups: int) -> None:
-    window = layer.window(place.shapes)
-    inputs = [x, place.constant("weight", weight)]
+def _convolution(writer: LayerWriter, layer: Any, x: str, weight: np.ndarray, groups: int) -> None:
+    window = layer.window(writer.shapes)
+    inputs = [x, writer.constant("weight", weight)]
     if layer.bias:
-        inputs.append(place.parameter("bias"))
-    place.emit(
+        inputs.append(writer.parameter("bias"))
+    writer.node(
         "Conv",
         *inputs,
         kernel_shape=window.kernel,
@@ -61,28 +61,28 @@ def _convolution(place: Place, layer: Any, x: str, weight: np.ndarray, groups: i
     )
 
 
-def _dense(place: Place, layer: layers.Dense, x: str) -> None:
-    inputs = [x, place.constant("weight", place.read("weight").T)]  # (units, Cin)
+def _dense(writer: LayerWriter, layer: layers.Dense, x: str) -> None:
+    inputs = [x, writer.constant("weight", writer.read("weight").T)]  # (units, Cin)
     if layer.bias:
-        inputs.append(place.parameter("bias"))
-    place.emit("Gemm", *inputs, transB=1)
+        inputs.append(writer.parameter("bias"))
+    writer.node("Gemm", *inputs, transB=1)
 
 
-def _batch_norm(place: Place, layer: layers.BatchNorm, x: str) -> None:
-    rank = len(place.shapes[0])
-    scale = [place.parameter(name) for name in ("gamma", "beta", "mean", "variance")]
+def _batch_norm(writer: LayerWriter, layer: layers.BatchNorm, x: str) -> None:
+    rank = len(writer.shapes[0])
+    scale = [writer.parameter(name) for name in ("gamma", "beta", "mean", "variance")]
     if rank in (1, 3):  # the channels are axis 1
-        place.emit("BatchNormalization", x, *scale, epsilon=layer.epsilon)
+        writer.node("BatchNormalization", x, *scale, epsilon=layer.epsilon)
         return
     last_to_first = (0, rank, *range(1, rank))
     first_to_last = (0, *range(2, rank + 1), 1)
-    x = place.emit("Transpose", x, part="channels_first", perm=last_to_first)
-    x = place.emit("BatchNormalization", x, *scale, part="normalised", epsilon=layer.epsilon)
-    place.emit("Transpose", x, perm=first_to_last)
+    x = writer.node("Transpose", x, part="channels_first", perm=last_to_first)
+    x = writer.node("BatchNormalization", x, *scale, part="normalised", epsilon=layer.epsilon)
+    writer.node("Transpose", x, perm=first_to_last)
 
 
-def _local_response_norm(place: Place, layer: layers.LocalResponseNorm, x: str) -> None:
-    place.emit(
+def _local_response_norm(writer: LayerWriter, layer: layers.LocalResponseNorm, x: str) -> None:
+    writer.node(
         "LRN",
         x,
         size=layer.size,
@@ -92,79 +92,85 @@ def _local_response_norm(place: Place, layer: layers.LocalResponseNorm, x: str) 
     )
 
 
-def _l2_normalize(place: Place, layer: layers.L2Normalize, x: str) -> None:
-    rank = len(place.shapes[0])
+def _l2_normalize(writer: LayerWriter, layer: layers.L2Normalize, x: str) -> None:
+    rank = len(writer.shapes[0])
     axis = file_axis(-1, rank)
-    scale = place.read("scale").reshape(-1, *[1] * (rank - axis))
-    squares = place.emit("ReduceSumSquare", x, part="squares", axes=[axis], keepdims=1)
-    epsilon = place.constant("epsilon", layer.epsilon)
-    squares = place.emit("Add", squares, epsilon, part="squares_epsilon")
-    length = place.emit("Sqrt", squares, part="length")
-    x = place.emit("Div", x, length, part="normalised")
-    place.emit("Mul", x, place.constant("scale", scale))
+    scale = writer.read("scale").reshape(-1, *[1] * (rank - axis))
+    squares = writer.node("ReduceSumSquare", x, part="squares", axes=[axis], keepdims=1)
+    epsilon = writer.constant("epsilon", layer.epsilon)
+    squares = writer.node("Add", squares, epsilon, part="squares_epsilon")
+    length = writer.node("Sqrt", squares, part="length")
+    x = writer.node("Div", x, length, part="normalised")
+    writer.node("Mul", x, writer.constant("scale", scale))
 
 
-def _clip(place: Place, layer: layers.Clip, x: str) -> None:
+def _clip(writer: LayerWriter, layer: layers.Clip, x: str) -> None:
     if (layer.low, layer.high) == (0.0, math.inf):
-        place.emit("Relu", x)
+        writer.node("Relu", x)
         return
-    inputs = [x, place.constant("low", layer.low) if layer.low > -math.inf else ""]
+    inputs = [x, writer.constant("low", layer.low) if layer.low > -math.inf else ""]
     if layer.high < math.inf:
-        inputs.append(place.constant("high", layer.high))
-    place.emit("Clip", *inputs)
+        inputs.append(writer.constant("high", layer.high))
+    writer.node("Clip", *inputs)
 
 
-def _leaky_relu(place: Place, layer: layers.LeakyReLU, x: str) -> None:
-    place.emit("LeakyRelu", x, alpha=layer.slope)
+def _leaky_relu(writer: LayerWriter, layer: layers.LeakyReLU, x: str) -> None:
+    writer.node("LeakyRelu", x, alpha=layer.slope)
 
 
-def _hard_sigmoid(place: Place, layer: Layer, x: str) -> None:
-    place.emit("HardSigmoid", x, alpha=1 / 6, beta=0.5)
+def _hard_sigmoid(writer: LayerWriter, layer: Layer, x: str) -> None:
+    writer.node("HardSigmoid", x, alpha=1 / 6, beta=0.5)
 
 
-def _softmax(place: Place, layer: layers.Softmax, x: str) -> None:
-    place.emit("Softmax", x, axis=file_axis(layer.axis, len(place.shapes[0])))
+def _softmax(writer: LayerWriter, layer: layers.Softmax, x: str) -> None:
+    writer.node("Softmax", x, axis=file_axis(layer.axis, len(writer.shapes[0])))
 
 
-def _mul(place: Place, layer: Layer, a: str, b: str) -> None:
+def _mul(writer: LayerWriter, layer: Layer, a: str, b: str) -> None:
     factors = [a, b]
-    if len(place.shapes[0]) != len(place.shapes[1]):  # (N, C) beside (N, C, H, W)
-        small = 0 if len(place.shapes[0]) == 1 else 1
-        axes = place.constant("axes", [2, 3], np.int64)
-        factors[small] = place.emit("Unsqueeze", factors[small], axes, part="factors")
-    place.emit("Mul", *factors)
+    if len(writer.shapes[0]) != len(writer.shapes[1]):  # (N, C) beside (N, C, H, W)
+        small = 0 if len(writer.shapes[0]) == 1 else 1
+        axes = writer.constant("axes", [2, 3], np.int64)
+        factors[small] = writer.node("Unsqueeze", factors[small], axes, part="factors")
+    writer.node("Mul", *factors)
 
 
-def _concat(place: Place, layer: layers.Concat, *inputs: str) -> None:
-    place.emit("Concat", *inputs, axis=file_axis(layer.axis, len(place.shapes[0])))
+def _concat(writer: LayerWriter, layer: layers.Concat, *inputs: str) -> None:
+    writer.node("Concat", *inputs, axis=file_axis(layer.axis, len(writer.shapes[0])))
 
 
-def _split(place: Place, layer: layers.Split, x: str) -> None:
-    sizes = place.constant("sizes", layer.sizes, np.int64)
-    place.emit("Split", x, sizes, axis=file_axis(layer.axis, len(place.shapes[0])))
+def _split(writer: LayerWriter, layer: layers.Split, x: str) -> None:
+    sizes = writer.constant("sizes", layer.sizes, np.int64)
+    writer.node("Split", x, sizes, axis=file_axis(layer.axis, len(writer.shapes[0])))
 
 
-def _max_pool(place: Place, layer: layers.MaxPool, x: str) -> None:
-    window = layer.window(place.shapes)
-    _pool(place, "MaxPool", x, window, _covered(place.shapes[0], window))
+def _max_pool(writer: LayerWriter, layer: layers.MaxPool, x: str) -> None:
+    window = layer.window(writer.shapes)
+    _pool(writer, "MaxPool", x, window, _covered(writer.shapes[0], window))
 
 
-def _average_pool(place: Place, layer: layers.AveragePool, x: str) -> None:
-    """With what `ceil` adds beyond the declared padding, which never counts, in `pads` alone."""
-    window = layer.window(place.shapes)
-    pad = _covered(place.shapes[0], window)
+def _average_pool(writer: LayerWriter, layer: layers.AveragePool, x: str) -> None:
+    """Write an average whose divisor counts the declared padding, or no padding.
+
+    `ceil` may need more padding than is declared, and that never counts. If the declared padding
+    counts, it is therefore written as a Pad node of its own.
+    """
+    window = layer.window(writer.shapes)
+    pad = _covered(writer.shapes[0], window)
     counted = layer.count_padding and window.pad != ((0, 0), (0, 0))
     if counted and pad != window.pad:
-        x = zeros_around(place, x, window.pad, part="padded")
+        x = zeros_around(writer, x, window.pad, part="padded")
         pad = tuple(
             (0, after - declared) for (_, after), (_, declared) in zip(pad, window.pad, strict=True)
         )
         counted = False
-    _pool(place, "AveragePool", x, window, pad, count_include_pad=int(counted))
+    _pool(writer, "AveragePool", x, window, pad, count_include_pad=int(counted))
 
 
-def _pool(place: Place, operator: str, x: str, window: Window, pad: Any, **attributes: Any) -> None:
-    place.emit(
+def _pool(
+    writer: LayerWriter, operator: str, x: str, window: Window, pad: Any, **attributes: Any
+) -> None:
+    writer.node(
         operator,
         x,
         kernel_shape=window.kernel,
@@ -175,9 +181,10 @@ def _pool(place: Place, operator: str, x: str, window: Window, pad: Any, **attri
 
 
 def _covered(shape: Shape, window: Window) -> tuple[tuple[int, int], ...]:
-    """The padding so enlarged that rounding down gives the output that `ceil` asks for.
+    """Enlarge the padding, so that the output has the size of `ceil` although it is rounded down.
 
-    Engines do not agree on `ceil_mode`: on windows that start in the padding, and on what counts.
+    `ceil_mode` is not used because engines disagree on windows that start in the padding, and on
+    the divisors of averages.
     """
     return tuple(
         (before, max(after, (output - 1) * stride + kernel - before - size))
@@ -187,18 +194,18 @@ def _covered(shape: Shape, window: Window) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _global_average_pool(place: Place, layer: layers.GlobalAveragePool, x: str) -> None:
+def _global_average_pool(writer: LayerWriter, layer: layers.GlobalAveragePool, x: str) -> None:
     if layer.keep_dims:
-        place.emit("GlobalAveragePool", x)
+        writer.node("GlobalAveragePool", x)
     else:
-        place.emit("Flatten", place.emit("GlobalAveragePool", x, part="average"), axis=1)
+        writer.node("Flatten", writer.node("GlobalAveragePool", x, part="average"), axis=1)
 
 
 def _plain(operator: str) -> Callable[..., None]:
-    """A kind that an ONNX operator computes as it is."""
+    """Make the function of a kind that one ONNX operator computes."""
 
-    def add(place: Place, layer: Layer, *inputs: str) -> None:
-        place.emit(operator, *inputs)
+    def add(writer: LayerWriter, layer: Layer, *inputs: str) -> None:
+        writer.node(operator, *inputs)
 
     return add
 

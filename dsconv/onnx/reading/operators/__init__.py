@@ -1,7 +1,7 @@
-"""What each ONNX operator becomes: one function a group of operators, in a file a family.
+"""Translate each ONNX operator to layers: one family of operators a file.
 
-A function takes a `Call`, adds layers to its builder and returns what stands behind the outputs.
-Whatever it does not support, it refuses by a ValueError; the caller adds operator and node.
+A function takes a `Call`, adds layers to its builder and returns the values of the outputs. If it
+does not support something, it raises a ValueError, and the caller adds operator and node to it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dsconv.onnx.reading.operators import (
     activation,
     arithmetic,
     convolution,
+    dense,
+    normalization,
     pooling,
     resizing,
     shaping,
@@ -21,6 +23,8 @@ from dsconv.onnx.reading.operators.call import Call, Result
 
 OPERATORS: dict[str, Callable[[Call], Result]] = {
     **convolution.OPERATORS,
+    **dense.OPERATORS,
+    **normalization.OPERATORS,
     **pooling.OPERATORS,
     **activation.OPERATORS,
     **arithmetic.OPERATORS,

@@ -1,4 +1,4 @@
-"""Sums and products of tensors, and of tensors with constants."""
+"""Translate sums, products and limits of tensors, and of tensors with constants."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import math
 
 import numpy as np
 
-from dsconv.layers import Add, Clip, L2Normalize, Mul
-from dsconv.onnx.reading.operators.call import Call, Constant, Result, SquareSum, Tensor, shown
+from dsconv.layers import Add, Clip, Mul
+from dsconv.onnx.reading.axes import shown
+from dsconv.onnx.reading.operators.call import Call, Result
+from dsconv.onnx.reading.operators.normalization import l2_normalize
+from dsconv.onnx.reading.values import Constant, SquareSum, Tensor
 
 
 def add(call: Call) -> Result:
@@ -42,21 +45,21 @@ def mul(call: Call) -> Tensor:
 
 
 def div(call: Call) -> Tensor:
-    """By a constant, or by the length of the same vector: an L2 normalisation."""
+    """Translate a division by a constant, or by the length of the vector (L2 normalisation)."""
     call.arity(2)
     length = call.values[1]
     if isinstance(length, SquareSum) and length.root and length.x == call.values[0]:
-        return _l2_normalize(call, length)
+        return l2_normalize(call, length)
     if not isinstance(call.values[1], Constant):
         raise ValueError("only division by a constant is supported")
     x, constant = _operands(call)
     assert constant is not None
-    with np.errstate(all="ignore"):  # 1 / 0 is refused there
+    with np.errstate(all="ignore"):  # scale_shift refuses 1 / 0
         return call.build.scale_shift(x, 1 / constant.astype(np.float64), 0.0)
 
 
 def sum_of(call: Call) -> Tensor:
-    """Any number of tensors of one shape."""
+    """Translate the sum of any number of tensors."""
     call.arity(1, len(call.values))
     total = call.tensor(0)
     for index in range(1, len(call.values)):
@@ -65,51 +68,19 @@ def sum_of(call: Call) -> Tensor:
 
 
 def limit(call: Call, upper: bool) -> Tensor:
-    """Min or Max of a tensor and one number."""
+    """Translate the minimum or the maximum of a tensor and one number."""
     call.arity(2)
-    x = call.tensor(1 if isinstance(call.values[0], Constant) else 0)
-    number = call.scalar(0 if isinstance(call.values[0], Constant) else 1, 0.0)
+    first_is_constant = isinstance(call.values[0], Constant)
+    x, number = call.tensor(int(first_is_constant)), call.scalar(int(not first_is_constant), 0.0)
     layer = Clip(-math.inf, number) if upper else Clip(number, math.inf)
     return x._replace(name=call.build.add(layer, x.name))
 
 
-def square_sum(call: Call, root: bool) -> SquareSum:
-    """Known as a part of an L2 normalisation alone."""
-    call.arity(1, 2)
-    x = call.tensor()
-    axes = call.either("axes", 1, since=18) or []
-    if len(axes) != 1 or not call.node.integer("keepdims", 1):
-        raise ValueError("supported over one axis that is kept, as a part of L2 normalisation")
-    call.node.ignore("noop_with_empty_axes")
-    return SquareSum(x, call.axis(axes[0], len(x.shape)), root=root)
-
-
-def sqrt(call: Call) -> SquareSum:
-    call.arity(1)
-    squares = call.values[0]
-    if not isinstance(squares, SquareSum) or squares.root:
-        raise ValueError("supported only as a part of L2 normalisation")
-    return squares._replace(root=True)
-
-
-def _l2_normalize(call: Call, length: SquareSum) -> Tensor:
-    x, axis = length.x, length.axis
-    if x.order[-1] != axis:
-        x = call.build.ordered(x, [a for a in x.order if a != axis] + [axis])
-    channels = x.shape[axis]
-    call.build.budget.take(4 * channels, "the scale of an L2 normalisation")
-    name = call.build.add(
-        L2Normalize(length.epsilon),
-        x.name,
-        weights={"scale": lambda: np.ones(channels, np.float32)},
-    )
-    return x._replace(name=name)
-
-
 def _operands(call: Call) -> tuple[Tensor, np.ndarray | None]:
-    """The tensor and the constant, broadcast to it but for the batch; or the first of two tensors.
+    """Return the tensor and the constant of a node, in either order.
 
-    The constant stands on either side.
+    The constant keeps its shape, but for a batch axis of size 1. Without a constant, return the
+    first tensor and None.
     """
     constants = [i for i in (0, 1) if isinstance(call.values[i], Constant)]
     if not constants:
@@ -129,7 +100,7 @@ def _operands(call: Call) -> tuple[Tensor, np.ndarray | None]:
 
 
 def _combine(call: Call, layer: Add | Mul, a: Tensor, b: Tensor) -> Tensor:
-    """Two tensors, either of them repeated along axes of size 1."""
+    """Add or multiply two tensors. Each is repeated along its axes of size 1."""
     if len(a.shape) != len(b.shape):
         raise ValueError(f"{shown(a.shape)} and {shown(b.shape)} have the batch on different axes")
     shape = np.broadcast_shapes(a.shape, b.shape)
@@ -150,7 +121,4 @@ OPERATORS = {
     "Sum": sum_of,
     "Min": lambda call: limit(call, upper=True),
     "Max": lambda call: limit(call, upper=False),
-    "ReduceSumSquare": lambda call: square_sum(call, root=False),
-    "ReduceL2": lambda call: square_sum(call, root=True),
-    "Sqrt": sqrt,
 }

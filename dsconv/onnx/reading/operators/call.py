@@ -1,4 +1,4 @@
-"""One node with its inputs, as the functions of this package see it."""
+"""Check the inputs and attributes of one node, for the functions that translate it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from dsconv.layers import Shape
-from dsconv.onnx.reading.axes import shown
-from dsconv.onnx.reading.building import Builder
 from dsconv.onnx.reading.file import FileNode
-from dsconv.onnx.reading.values import BATCH, Constant, Missing, SquareSum, Tensor, Value
+from dsconv.onnx.reading.graph_builder import GraphBuilder
+from dsconv.onnx.reading.values import BATCH, Constant, SquareSum, Tensor, Value
 
-Result = Value | Sequence[Value]
+Result = Value | list[Value]
 
 
 class Call:
@@ -22,20 +21,20 @@ class Call:
     Attributes
     ----------
     node : FileNode
-        Attributes are asked from it.
+        The node, for its attributes.
     values : list of Value or None
-        The inputs, none of them `Missing`; None for one that is left out.
-    build : Builder
+        The inputs; None for one that is left out. None of them is `Missing`.
+    build : GraphBuilder
     opset : int
     batch : int or None
-        Size of the batch where the file fixes it.
+        The batch size if the file fixes it.
     """
 
     def __init__(
         self,
         node: FileNode,
         values: list[Value | None],
-        build: Builder,
+        build: GraphBuilder,
         opset: int,
         batch: int | None,
     ) -> None:
@@ -43,18 +42,18 @@ class Call:
         self.opset, self.batch = opset, batch
 
     def arity(self, least: int, most: int | None = None) -> None:
-        """Check the number of inputs; those that must be there are."""
+        """Check the number of inputs, and that the first `least` are there."""
         if len(self.values) < least or None in self.values[:least]:
             raise ValueError(f"needs {least} inputs, got {self.node.inputs}")
         if len(self.values) > (least if most is None else most):
             raise ValueError(f"takes at most {most or least} inputs, got {len(self.values)}")
 
     def given(self, index: int) -> bool:
-        """Whether an optional input is there."""
+        """Tell whether an optional input is there."""
         return index < len(self.values) and self.values[index] is not None
 
     def tensor(self, index: int = 0) -> Tensor:
-        """An input that is computed."""
+        """Return an input that is computed when the model runs."""
         value = self.values[index]
         if isinstance(value, SquareSum):
             raise ValueError(
@@ -65,14 +64,14 @@ class Call:
         return value
 
     def constant(self, index: int) -> Constant:
-        """An input that is known at load."""
+        """Return an input that is known when the file is loaded."""
         value = self.values[index]
         if not isinstance(value, Constant):
             raise ValueError(f"{self._input(index)} must be a constant, but it is computed")
         return value
 
     def weight(self, index: int, rank: int | None = None) -> Constant:
-        """A constant of float32, of `rank` axes."""
+        """Return a constant input of float32; if `rank` is given, of so many axes."""
         constant = self.constant(index)
         if constant.dtype != np.float32:
             if constant.dtype.kind == "V":
@@ -88,7 +87,7 @@ class Call:
         return constant
 
     def scalar(self, index: int, default: float) -> float:
-        """One number of float32, or `default` where the input is left out."""
+        """Return a constant number of float32, or `default` if the input is left out."""
         if not self.given(index):
             return default
         constant = self.weight(index)
@@ -97,7 +96,7 @@ class Call:
         return float(constant.array.reshape(()))
 
     def integers(self, index: int) -> list[Any]:
-        """A constant list of integers; some may be `BATCH`."""
+        """Return a constant list of integers, some of which may be `BATCH`."""
         constant = self.constant(index)
         if constant.dtype.kind not in "iO" or len(constant.shape) > 1:
             raise ValueError(
@@ -105,24 +104,26 @@ class Call:
                 f"shape {constant.shape}"
             )
         if np.prod(constant.shape) > 64:
-            raise ValueError(f"{self._input(index)} has {constant.shape} numbers")
+            raise ValueError(
+                f"{self._input(index)} has the shape {constant.shape}; at most 64 integers are allowed"
+            )
         return [n if n is BATCH else int(n) for n in constant.array.reshape(-1)]
 
     def plain_integers(self, index: int) -> list[int]:
-        """A constant list of integers without the batch size."""
+        """Return a constant list of integers, none of which is `BATCH`."""
         numbers = self.integers(index)
         if any(n is BATCH for n in numbers):
             raise ValueError(f"{self._input(index)} must not depend on the batch size")
         return numbers
 
-    def either(self, name: str, index: int, since: int) -> list[int] | None:
-        """A list of integers that is an attribute before opset `since`, then an input."""
+    def list_of(self, name: str, index: int, since: int) -> list[int] | None:
+        """Return a list that is an attribute before opset `since`, and an input from then on."""
         if self.opset < since:
             return self.node.integers(name)
         return self.plain_integers(index) if self.given(index) else None
 
     def axis(self, axis: int, rank: int) -> int:
-        """An axis of the file as an axis of `Tensor.shape`, whose `rank` leaves out the batch."""
+        """Convert an axis of the file to an axis of `Tensor.shape`, which leaves out the batch."""
         if not -rank - 1 <= axis <= rank:
             raise ValueError(f"axis {axis} is out of range for {rank + 1} axes")
         axis %= rank + 1
@@ -131,14 +132,14 @@ class Call:
         return axis - 1
 
     def without_batch(self, sizes: Sequence[Any], values: int) -> Shape:
-        """A shape of the file that must keep the batch first, without it.
+        """Check that a shape of the file keeps the batch first, and return the rest of it.
 
         Parameters
         ----------
         sizes : sequence
-            With the batch; one size may be -1.
+            The shape with the batch; one size may be -1.
         values : int
-            How many numbers there are for each image.
+            The number of values for each image.
         """
         if not sizes:
             raise ValueError(f"the shape {tuple(sizes)} drops the batch axis")
@@ -164,6 +165,3 @@ class Call:
 
     def _input(self, index: int) -> str:
         return f"input {index + 1} ({self.node.inputs[index]!r})"
-
-
-__all__ = ["BATCH", "Call", "Constant", "Missing", "Result", "SquareSum", "Tensor", "shown"]

@@ -1,4 +1,4 @@
-"""MaxPool, AveragePool and means over axes."""
+"""Translate MaxPool, AveragePool and means over axes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import math
 from typing import Any
 
 from dsconv.layers import AveragePool, GlobalAveragePool, MaxPool
-from dsconv.onnx.reading.operators.call import Call, Missing, Result, Tensor, shown
-from dsconv.onnx.reading.operators.window import paddings
+from dsconv.onnx.reading.axes import shown
+from dsconv.onnx.reading.operators.call import Call, Result
+from dsconv.onnx.reading.operators.window import sliding_window
+from dsconv.onnx.reading.values import Missing, Tensor
 
 
 def max_pool(call: Call) -> Result:
-    call.node.ignore("storage_order")  # of the indices, which are refused
+    call.node.ignore("storage_order")  # the order of the indices, which are refused
     return [_pool(call, MaxPool), Missing("the indices of MaxPool are not supported")]
 
 
@@ -29,7 +31,7 @@ def _pool(call: Call, layer: Any, **attributes: bool) -> Tensor:
             f"only poolings of maps (N, C, H, W) are supported, got {shown(x.shape)} and the "
             f"attribute 'kernel_shape' {kernel}"
         )
-    stride, dilation, padding = paddings(call, x, kernel)
+    stride, dilation, padding = sliding_window(call, x, kernel)
     if dilation != (1, 1):
         raise ValueError(f"the attribute 'dilations' is {dilation}, only 1 is supported")
     ceil = bool(call.node.integer("ceil_mode", 0))
@@ -50,7 +52,7 @@ def global_average_pool(call: Call) -> Tensor:
 def reduce_mean(call: Call) -> Tensor:
     call.arity(1, 2)
     x, rank = call.tensor(), len(call.tensor().shape)
-    axes = call.either("axes", 1, since=18)
+    axes = call.list_of("axes", 1, since=18)
     keep = bool(call.node.integer("keepdims", 1))
     untouched = call.node.integer("noop_with_empty_axes", 0)
     if not axes:
@@ -61,7 +63,7 @@ def reduce_mean(call: Call) -> Tensor:
 
 
 def _mean(call: Call, x: Tensor, axes: list[int], keep: bool) -> Tensor:
-    """The mean over `axes`, brought to the front, as a global average pooling."""
+    """Compute a mean by a global average pooling, with the axes of the mean in front."""
     rest = [axis for axis in x.order if axis not in axes]
     if set(x.order[: len(axes)]) != set(axes):
         x = call.build.ordered(x, axes + rest)

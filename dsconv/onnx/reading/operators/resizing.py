@@ -1,4 +1,4 @@
-"""Resize, Upsample, and pixels that become channels or channels that become pixels."""
+"""Translate Resize and Upsample."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from dsconv.layers import Resize, SpaceToDepth
-from dsconv.onnx.reading.operators.call import BATCH, Call, Tensor, shown
+from dsconv.layers import Resize
+from dsconv.onnx.reading.axes import shown
+from dsconv.onnx.reading.operators.call import Call
 from dsconv.onnx.reading.operators.slicing import take
+from dsconv.onnx.reading.values import BATCH, Tensor
 
-_LARGEST = 1 << 16  # rows or columns of a nearest-neighbour resize
+_LARGEST = 1 << 16  # rows or columns that a nearest-neighbour resize may make
 
 
 def upsample(call: Call) -> Tensor:
-    """The operator before Resize: scales alone, and positions output / scale."""
+    """Translate the operator before Resize, which has scales only and reads position i / scale."""
     mode = call.node.text("mode", "nearest")
     if call.opset < 9:
         call.arity(1)
@@ -26,7 +28,7 @@ def upsample(call: Call) -> Tensor:
 
 
 def _scaled_up(call: Call, x: Tensor, scales: Sequence[float] | None, mode: str) -> Tensor:
-    """Before opset 11; how these round when pixels get fewer, engines do not agree on."""
+    """Resize as before opset 11. Smaller maps are refused, because engines round differently."""
     found = _scaled(x, _for_map(x, scales, 1.0))
     if mode == "nearest" and any(scale < 1 for _, scale in found):
         raise ValueError(f"scales {scales} below 1 are supported from opset 11 on")
@@ -78,12 +80,14 @@ def _for_map(
     axes: Sequence[int] | None = None,
     batch: tuple = (),
 ) -> list:
-    """The numbers for rows and columns; those for the batch and the channels must change nothing.
+    """Return the scales or sizes of rows and columns; batch and channels must stay as they are.
 
-    `same` changes nothing, and so does the size itself where `same` is None.
+    `same` is the scale that changes nothing. If it is None, `given` are sizes.
     """
     if len(x.shape) != 3 or given is None:
-        raise ValueError(f"only maps (N, C, H, W) with scales or sizes, got {shown(x.shape)}")
+        raise ValueError(
+            f"only maps (N, C, H, W) with scales or sizes are supported, got {shown(x.shape)}"
+        )
     axes = list(range(4)) if axes is None else [axis % 4 for axis in axes if -4 <= axis < 4]
     if len(axes) != len(given) or len(set(axes)) < len(axes):
         raise ValueError(f"scales or sizes {list(given)} do not fit {shown(x.shape)}")
@@ -96,7 +100,7 @@ def _for_map(
 
 
 def _scaled(x: Tensor, scales: Sequence[float]) -> list[tuple[int, Fraction]]:
-    """New size and scale of rows and columns."""
+    """Return new size and scale, of rows and of columns."""
     found = []
     for size, scale in zip(x.shape[1:], scales, strict=True):
         if not (math.isfinite(scale) and scale > 0) or int(size * scale) < 1:
@@ -122,7 +126,10 @@ def _resized(
 
 
 def _linear(call: Call, x: Tensor, found: list[tuple[int, Fraction]], how: str) -> Tensor:
-    """Bilinear; "asymmetric" aligns the corners of maps one row and one column larger."""
+    """Resize bilinearly.
+
+    "asymmetric" is "align_corners" on a map with its last row and last column once more.
+    """
     build, (height, width) = call.build, (found[0][0], found[1][0])
     for (size, scale), old in zip(found, x.shape[1:], strict=True):
         _check_whole(size, scale, old)
@@ -133,7 +140,7 @@ def _linear(call: Call, x: Tensor, found: list[tuple[int, Fraction]], how: str) 
         return build.from_map(build.add(Resize(height, width, mode), build.map(x)))
     if how != "asymmetric":
         raise ValueError(f"the attribute 'coordinate_transformation_mode' {how!r} is not supported")
-    for axis in (1, 2):  # the last row or column once more
+    for axis in (1, 2):
         x = take(call, x, axis, [*range(x.shape[axis]), x.shape[axis] - 1])
     large = build.add(Resize(height + 1, width + 1, "align_corners"), build.map(x))
     return build.slice(build.from_map(large), [0, 0, 0], [x.shape[0], height, width], [1, 1, 1])
@@ -142,7 +149,7 @@ def _linear(call: Call, x: Tensor, found: list[tuple[int, Fraction]], how: str) 
 def _nearest(
     call: Call, x: Tensor, axis: int, size: int, scale: Fraction, how: str, nearest: str
 ) -> Tensor:
-    """One axis: rows repeated evenly are a broadcast, others are taken one by one."""
+    """Resize one axis, by a broadcast if each index is repeated equally often."""
     old = x.shape[axis]
     if size > _LARGEST:
         raise ValueError(f"{size} rows or columns are not supported, at most {_LARGEST}")
@@ -164,7 +171,7 @@ def _nearest(
     if size == old * times > old and indices == [i // times for i in range(size)]:
         before, after = x.shape[: axis + 1], x.shape[axis + 1 :]
         order = [a + (a > axis) for a in x.order]
-        order.insert(order.index(axis) + 1, axis + 1)  # beside the axis that it joins again
+        order.insert(order.index(axis) + 1, axis + 1)  # the new axis stays beside the old one
         split = Tensor(x.name, (*before, 1, *after), tuple(order))
         split = split._replace(name=call.build.view(x.name, split.inside))
         wide = call.build.broadcast(split, (*before, times, *after))
@@ -173,13 +180,13 @@ def _nearest(
 
 
 def _check_whole(size: int, scale: Fraction, old: int) -> None:
-    """The operator's positions come from the scale, those of our layer from the sizes."""
+    """Check that the scale gives a whole size, because our layer computes positions from sizes."""
     if abs(scale * old - size) > Fraction(size, 2**20):
         raise ValueError(f"the scale {float(scale)} of {old} pixels gives no whole size")
 
 
 def _position(i: int, old: int, size: int, scale: Fraction, how: str) -> Fraction:
-    """Where output i reads the input."""
+    """Return the position of the input that output i reads."""
     half = Fraction(1, 2)
     if how == "asymmetric":
         return i / scale
@@ -195,42 +202,4 @@ def _position(i: int, old: int, size: int, scale: Fraction, how: str) -> Fractio
     raise ValueError(f"the attribute 'coordinate_transformation_mode' {how!r} is not supported")
 
 
-def space_to_depth(call: Call) -> Tensor:
-    """Channels in the order (row, column, C) or, with the mode CRD, (C, row, column)."""
-    call.arity(1)
-    x, block, crd = call.tensor(), call.node.integer("blocksize"), _channels_first(call)
-    layer, name = SpaceToDepth(block), call.build.map(x)
-    if not crd:
-        return call.build.from_map(call.build.add(layer, name))
-    rows, columns, channels = layer.infer([call.build.graph.shape(name)])[0]
-    x = call.build.reshape(x, (x.shape[0], rows, block, columns, block))
-    return call.build.reshape(x.transposed((0, 2, 4, 1, 3)), (channels, rows, columns))
-
-
-def depth_to_space(call: Call) -> Tensor:
-    """Channels in the order (row, column, C) or, with the mode CRD, (C, row, column)."""
-    call.arity(1)
-    x, block, crd = call.tensor(), call.node.integer("blocksize"), _channels_first(call)
-    if len(x.shape) != 3 or block is None or block < 1 or x.shape[0] % block**2:
-        raise ValueError(f"blocks of {block} do not fit {shown(x.shape)}")
-    channels, height, width = x.shape[0] // block**2, *x.shape[1:]
-    split = (channels, block, block) if crd else (block, block, channels)
-    x = call.build.reshape(x, (*split, height, width))
-    x = x.transposed((0, 3, 1, 4, 2) if crd else (2, 3, 0, 4, 1))
-    return call.build.reshape(x, (channels, height * block, width * block))
-
-
-def _channels_first(call: Call) -> bool:
-    """Whether the mode is CRD."""
-    mode = call.node.text("mode", "DCR")
-    if mode not in ("DCR", "CRD"):
-        raise ValueError(f"the attribute 'mode' is {mode!r}, only DCR and CRD are supported")
-    return mode == "CRD"
-
-
-OPERATORS = {
-    "Resize": resize,
-    "Upsample": upsample,
-    "SpaceToDepth": space_to_depth,
-    "DepthToSpace": depth_to_space,
-}
+OPERATORS = {"Resize": resize, "Upsample": upsample}

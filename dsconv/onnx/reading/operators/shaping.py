@@ -1,4 +1,4 @@
-"""Operators that give the same numbers another shape, or another order."""
+"""Translate operators that give the same numbers another shape or another order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.onnx.reading.operators.call import BATCH, Call, Constant, Missing, Result, Tensor, shown
+from dsconv.layers import SpaceToDepth
+from dsconv.onnx.reading.axes import shown
+from dsconv.onnx.reading.operators.call import Call, Result
+from dsconv.onnx.reading.values import BATCH, Constant, Missing, Tensor
 
 
 def identity(call: Call) -> Tensor:
@@ -17,7 +20,7 @@ def identity(call: Call) -> Tensor:
 
 
 def dropout(call: Call) -> Result:
-    """Does nothing at inference."""
+    """Return the input, because dropout does nothing at inference."""
     call.arity(1, 3 if call.opset >= 12 else 1)
     call.node.ignore("ratio", "seed")
     if call.given(2) and call.constant(2).array.any():
@@ -35,7 +38,7 @@ def cast(call: Call) -> Tensor:
 
 
 def shape_of(call: Call) -> Constant:
-    """A constant, with the batch left open."""
+    """Return the shape as a constant in which the batch is left open."""
     call.arity(1)
     sizes = np.empty(1 + len(call.tensor().shape), object)
     sizes[:] = [BATCH, *call.tensor().shape]
@@ -69,10 +72,10 @@ def reshape(call: Call) -> Tensor:
 def squeeze(call: Call) -> Tensor:
     call.arity(1, 2)
     x = call.tensor()
-    axes = call.either("axes", 1, since=13)
+    axes = call.list_of("axes", 1, since=13)
     if axes is None:
         if call.batch in (None, 1):
-            raise ValueError("without 'axes' the batch would go as well where it is 1")
+            raise ValueError("without 'axes', a batch of 1 would be squeezed, too; give the axes")
         dropped = {axis for axis, size in enumerate(x.shape) if size == 1}
     else:
         dropped = {call.axis(axis, len(x.shape)) for axis in axes}
@@ -84,7 +87,7 @@ def squeeze(call: Call) -> Tensor:
 def unsqueeze(call: Call) -> Tensor:
     call.arity(1, 2)
     x = call.tensor()
-    axes = call.either("axes", 1, since=13)
+    axes = call.list_of("axes", 1, since=13)
     if axes is None:
         raise ValueError("the axes are missing")
     rank = len(x.shape) + len(axes)
@@ -120,13 +123,13 @@ def expand(call: Call) -> Tensor:
 
 
 def pad(call: Call) -> Tensor:
-    """Zeros around; negative numbers cut off."""
+    """Translate a padding with zeros. Negative numbers cut off pixels."""
     call.arity(1, 1 if call.opset < 11 else 4 if call.opset >= 18 else 3)
     x, rank = call.tensor(), len(call.tensor().shape)
     if (mode := call.node.text("mode", "constant")) != "constant":
         raise ValueError(f"the attribute 'mode' is {mode!r}, only 'constant' is supported")
     value = call.node.number("value", 0.0) if call.opset < 11 else call.scalar(2, 0.0)
-    pads = call.either("pads", 1, since=11)
+    pads = call.list_of("pads", 1, since=11)
     axes = call.plain_integers(3) if call.given(3) else list(range(rank + 1))
     if pads is None or len(pads) != 2 * len(axes):
         raise ValueError(f"the pads {pads} do not fit {shown(x.shape)}")
@@ -148,6 +151,39 @@ def pad(call: Call) -> Tensor:
     return call.build.pad(x, [max(n, 0) for n in before], [max(n, 0) for n in after])
 
 
+def space_to_depth(call: Call) -> Tensor:
+    """Translate blocks of pixels to channels ordered (row, column, C), or (C, row, column)."""
+    call.arity(1)
+    x, block, crd = call.tensor(), call.node.integer("blocksize"), _channels_first(call)
+    layer, name = SpaceToDepth(block), call.build.map(x)
+    if not crd:
+        return call.build.from_map(call.build.add(layer, name))
+    rows, columns, channels = layer.infer([call.build.graph.shape(name)])[0]
+    x = call.build.reshape(x, (x.shape[0], rows, block, columns, block))
+    return call.build.reshape(x.transposed((0, 2, 4, 1, 3)), (channels, rows, columns))
+
+
+def depth_to_space(call: Call) -> Tensor:
+    """Translate channels ordered (row, column, C), or (C, row, column), to blocks of pixels."""
+    call.arity(1)
+    x, block, crd = call.tensor(), call.node.integer("blocksize"), _channels_first(call)
+    if len(x.shape) != 3 or block is None or block < 1 or x.shape[0] % block**2:
+        raise ValueError(f"blocks of {block} do not fit {shown(x.shape)}")
+    channels, height, width = x.shape[0] // block**2, *x.shape[1:]
+    split = (channels, block, block) if crd else (block, block, channels)
+    x = call.build.reshape(x, (*split, height, width))
+    x = x.transposed((0, 3, 1, 4, 2) if crd else (2, 3, 0, 4, 1))
+    return call.build.reshape(x, (channels, height * block, width * block))
+
+
+def _channels_first(call: Call) -> bool:
+    """Tell whether the mode is CRD, where the channels come before rows and columns."""
+    mode = call.node.text("mode", "DCR")
+    if mode not in ("DCR", "CRD"):
+        raise ValueError(f"the attribute 'mode' is {mode!r}, only DCR and CRD are supported")
+    return mode == "CRD"
+
+
 OPERATORS: dict[str, Callable[[Call], Result]] = {
     "Identity": identity,
     "Dropout": dropout,
@@ -160,4 +196,6 @@ OPERATORS: dict[str, Callable[[Call], Result]] = {
     "Transpose": transpose,
     "Expand": expand,
     "Pad": pad,
+    "SpaceToDepth": space_to_depth,
+    "DepthToSpace": depth_to_space,
 }

@@ -1,4 +1,4 @@
-"""Parts of tensors, and tensors out of parts."""
+"""Translate operators that take parts of tensors, or join them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from dsconv.layers import Concat, Split
-from dsconv.onnx.reading.operators.call import BATCH, Call, Result, Tensor, shown
+from dsconv.onnx.reading.axes import shown
+from dsconv.onnx.reading.operators.call import Call, Result
+from dsconv.onnx.reading.values import BATCH, Tensor
 
-_ALL = 2**31 - 1  # exporters write this or more for "to the end"
-_MOST_RUNS = 64
+_TO_END = 2**31 - 1  # exporters write this, or a larger number, for "to the end"
+_MOST_RUNS = 64  # in the indices of a Gather, because each run becomes a layer
 
 
 def slice_of(call: Call) -> Tensor:
@@ -20,7 +22,9 @@ def slice_of(call: Call) -> Tensor:
     parts = [slice(None)] * rank
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         if axis % (rank + 1) == 0 and -rank - 1 <= axis:
-            to_end = end is BATCH or end >= _ALL or (call.batch is not None and end >= call.batch)
+            to_end = (
+                end is BATCH or end >= _TO_END or (call.batch is not None and end >= call.batch)
+            )
             if start != 0 or step != 1 or not to_end:
                 raise ValueError("a part of axis 0, the batch, is not supported")
             continue
@@ -39,7 +43,7 @@ def slice_of(call: Call) -> Tensor:
 
 
 def _limits(call: Call, rank: int) -> tuple[list[Any], list[Any], list[int], list[int]]:
-    """Starts, ends, axes and steps, all of one length."""
+    """Return starts, ends, axes and steps, all of one length."""
     if call.opset < 10:
         starts, ends = call.node.integers("starts"), call.node.integers("ends")
         if starts is None or ends is None:
@@ -60,7 +64,7 @@ def _limits(call: Call, rank: int) -> tuple[list[Any], list[Any], list[int], lis
 
 
 def gather(call: Call) -> Tensor:
-    """With constant indices; a single number drops the axis."""
+    """Translate Gather with constant indices. A single index drops the axis."""
     call.arity(2)
     x = call.tensor()
     axis = call.axis(call.node.integer("axis", 0), len(x.shape))
@@ -72,7 +76,7 @@ def gather(call: Call) -> Tensor:
 
 
 def take(call: Call, x: Tensor, axis: int, indices: Sequence[int]) -> Tensor:
-    """Entries of one axis: one part for each run of evenly spaced indices."""
+    """Take entries of one axis, by a slice for each run of evenly spaced indices."""
     size = x.shape[axis]
     if not len(indices) or not all(-size <= index < size for index in indices):
         raise ValueError(f"the indices of axis {axis + 1} must be from 0 to {size - 1}")
@@ -88,7 +92,7 @@ def take(call: Call, x: Tensor, axis: int, indices: Sequence[int]) -> Tensor:
 
 
 def _runs(indices: list[int]) -> list[tuple[int, int, int]]:
-    """(start, count, step) of the longest runs with one step other than 0."""
+    """Cut a list of indices into the longest runs (start, count, step) whose step is not 0."""
     runs = []
     first = 0
     while first < len(indices):
@@ -111,7 +115,9 @@ def concat(call: Call) -> Tensor:
     axis = call.axis(call.node.integer("axis"), rank)
     for part in parts:
         if len(part.shape) != rank:
-            raise ValueError(f"{shown(part.shape)} and {shown(parts[0].shape)} do not fit")
+            raise ValueError(
+                f"{shown(part.shape)} and {shown(parts[0].shape)} have different numbers of axes"
+            )
     return _joined(call, parts, axis)
 
 
@@ -126,20 +132,20 @@ def _joined(call: Call, parts: Sequence[Tensor], axis: int) -> Tensor:
 
 
 def split(call: Call) -> Result:
-    """In given parts, or in as many even ones as there are outputs."""
+    """Translate a split into given sizes, or into as many equal parts as there are outputs."""
     call.arity(1, 2 if call.opset >= 13 else 1)
     x = call.tensor()
     axis = call.axis(call.node.integer("axis", 0), len(x.shape))
     size, outputs = x.shape[axis], len(call.node.outputs)
-    sizes = call.either("split", 1, since=13)
+    sizes = call.list_of("split", 1, since=13)
     parts = call.node.integer("num_outputs", outputs)
     if parts != outputs or outputs < 1:
-        raise ValueError(f"'num_outputs' is {parts}, but there are {outputs}")
+        raise ValueError(f"'num_outputs' is {parts}, but there are {outputs} outputs")
     if sizes is None:
         each = -(-size // outputs)
         sizes = [each] * (outputs - 1) + [size - each * (outputs - 1)]
         if call.opset < 18 and sizes[-1] != each:
-            raise ValueError(f"{size} does not divide into {outputs} parts")
+            raise ValueError(f"axis {axis + 1} of size {size} does not divide into {outputs} parts")
     if len(sizes) != outputs:
         raise ValueError(f"{len(sizes)} sizes for {outputs} outputs")
     if sizes == [size]:
@@ -152,5 +158,3 @@ def split(call: Call) -> Result:
 
 
 OPERATORS = {"Slice": slice_of, "Gather": gather, "Concat": concat, "Split": split}
-
-__all__ = ["OPERATORS", "take"]

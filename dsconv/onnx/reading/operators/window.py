@@ -1,4 +1,4 @@
-"""The attributes of a sliding window, which Conv and the poolings share."""
+"""Read the attributes of a sliding window, which Conv and the poolings share."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from dsconv.arguments.numbers import pair
 from dsconv.arguments.window import Padding, window
-from dsconv.onnx.reading.operators.call import Call, Tensor
+from dsconv.onnx.reading.operators.call import Call
+from dsconv.onnx.reading.values import Tensor
 
 
-def paddings(
+def sliding_window(
     call: Call, x: Tensor, kernel: Sequence[int]
 ) -> tuple[tuple[int, int], tuple[int, int], Padding]:
-    """Stride, dilation and padding of a window on the map x (C, H, W)."""
+    """Return stride, dilation and padding of a window on the map x (C, H, W)."""
     node = call.node
     stride = pair(node.integers("strides", [1, 1]), "the attribute 'strides'")
     dilation = pair(node.integers("dilations", [1, 1]), "the attribute 'dilations'")
@@ -29,8 +30,9 @@ def paddings(
         return stride, dilation, "valid"
     if auto not in ("SAME_UPPER", "SAME_LOWER"):
         raise ValueError(f"the attribute 'auto_pad' is {auto!r}, which is not supported")
-    found = window((x.shape[1], x.shape[2]), (kernel[0], kernel[1]), stride, "same", dilation).pad
+    size = x.shape[1], x.shape[2]
+    pad = window(size, (kernel[0], kernel[1]), stride, "same", dilation).pad
     if auto == "SAME_LOWER":  # the odd pixel goes to the beginning
-        (top, bottom), (left, right) = found
-        return stride, dilation, ((bottom, top), (right, left))
-    return stride, dilation, found
+        (top, bottom), (left, right) = pad
+        pad = (bottom, top), (right, left)
+    return stride, dilation, pad

@@ -1,6 +1,7 @@
-"""Nodes whose inputs are all known at load: shape computations, mostly, done here by numpy.
+"""Compute nodes whose inputs are all constants with numpy, when the file is loaded.
 
-The size of each result is accounted for before it is allocated.
+Most of these nodes compute shapes. The size of each result is subtracted from the budget before
+the result is allocated, so that a file cannot make us allocate more than it accounts for.
 """
 
 from __future__ import annotations
@@ -11,22 +12,22 @@ from typing import Any
 
 import numpy as np
 
+from dsconv.onnx.reading.budget import Budget
 from dsconv.onnx.reading.file import FileNode
-from dsconv.onnx.reading.values import BATCH, Budget, Constant
+from dsconv.onnx.reading.values import BATCH, Constant
 
-Arrays = Sequence[Any]  # the inputs; None for one that is left out
 _CASTS = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 
 
 def fold(
     node: FileNode, values: Sequence[Constant | None], opset: int, budget: Budget
 ) -> list[Constant]:
-    """The outputs of a node of `FOLDS` with constant inputs.
+    """Compute the outputs of a node of `FOLDS` with constant inputs.
 
     Raises
     ------
     ValueError
-        For whatever does not fit; does not name the node.
+        If the node does not fit its inputs. The message does not name the node.
     """
     function, least, size = FOLDS[node.operator]
     if len(values) < least or None in values[:least]:
@@ -34,7 +35,7 @@ def fold(
     if node.operator == "Identity":
         return [constant for constant in values if constant is not None]
     sizes = [0 if v is None else math.prod(v.shape) for v in values]
-    arrays = _Inputs([None if v is None else v.array for v in values], opset)
+    arrays = Arrays([None if v is None else v.array for v in values], opset)
     try:
         budget.take(8 * size(arrays, sizes), "the result")
         with np.errstate(all="ignore"):
@@ -48,16 +49,16 @@ def fold(
 
 
 def _settled(array: np.ndarray) -> np.ndarray:
-    """Plain integers where the batch size is no longer among them."""
+    """Return plain integers if the batch size is not among the numbers any more."""
     if array.dtype == object and not any(n is BATCH for n in array.reshape(-1)):
         return array.astype(np.int64)
     return array
 
 
-class _Inputs(list):
-    """The arrays of a node, and the version of the operators."""
+class Arrays(list):
+    """The input arrays of a node (None for one that is left out), and the operators' version."""
 
-    def __init__(self, arrays: Arrays, opset: int) -> None:
+    def __init__(self, arrays: Sequence[Any], opset: int) -> None:
         super().__init__(arrays)
         self.opset = opset
 
@@ -65,7 +66,7 @@ class _Inputs(list):
         return self[index] if index < len(self) else None
 
     def integers(self, node: FileNode, name: str, index: int, since: int) -> list[int] | None:
-        """An attribute before opset `since`, then an input."""
+        """Read a list that was an attribute before opset `since`, and is an input from then on."""
         if self.opset < since:
             return node.integers(name)
         given = self.get(index)
@@ -85,7 +86,7 @@ def _together(arrays: Arrays, sizes: Sequence[int]) -> int:
 
 
 def _named_shape(index: int) -> Callable[[Arrays, Sequence[int]], int]:
-    """A result whose shape is an input."""
+    """Make the size function of an operator whose input `index` is the shape of the result."""
 
     def size(arrays: Arrays, sizes: Sequence[int]) -> int:
         total = sizes[0] if index else 1
@@ -139,7 +140,7 @@ def _gather_size(arrays: Arrays, sizes: Sequence[int]) -> int:
     return sizes[0] * max(sizes[1], 1)
 
 
-def _slice(node: FileNode, arrays: Any) -> Any:
+def _slice(node: FileNode, arrays: Arrays) -> Any:
     x = arrays[0]
     starts, ends, axes = (
         arrays.integers(node, name, index, 10)
@@ -149,19 +150,19 @@ def _slice(node: FileNode, arrays: Any) -> Any:
     if starts is None or ends is None:
         raise ValueError("the starts and ends are missing")
     parts = [slice(None)] * x.ndim
-    axes = range(len(starts)) if axes is None else axes
+    axes = [*range(len(starts))] if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         parts[axis] = slice(start, end, step)
     return x[tuple(parts)]
 
 
-def _squeeze(node: FileNode, arrays: Any) -> Any:
+def _squeeze(node: FileNode, arrays: Arrays) -> Any:
     axes = arrays.integers(node, "axes", 1, 13)
     return np.squeeze(arrays[0], None if axes is None else tuple(axes))
 
 
-def _unsqueeze(node: FileNode, arrays: Any) -> Any:
+def _unsqueeze(node: FileNode, arrays: Arrays) -> Any:
     axes = arrays.integers(node, "axes", 1, 13)
     if axes is None:
         raise ValueError("the axes are missing")
@@ -202,7 +203,7 @@ def _range_size(arrays: Arrays, sizes: Sequence[int]) -> int:
 
 
 def _divide(a: np.ndarray, b: np.ndarray) -> Any:
-    """Integers are rounded towards zero."""
+    """Divide a by b, and round quotients of integers towards zero."""
     if a.dtype.kind == "f":
         return a / b
     if not np.all(b):
@@ -211,7 +212,7 @@ def _divide(a: np.ndarray, b: np.ndarray) -> Any:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    """A batch is no negative number; whether it is another is not known."""
+    """Compare two numbers. The batch size is unknown, but it is not negative."""
     if (a is BATCH) == (b is BATCH):
         return bool(a is BATCH or a == b)
     if min(n for n in (a, b) if n is not BATCH) >= 0:
@@ -223,7 +224,7 @@ def _plain(function: Callable[..., Any]) -> Callable[[FileNode, Arrays], Any]:
     return lambda node, arrays: function(*arrays)
 
 
-def _product(node: FileNode, arrays: Any) -> Any:
+def _product(node: FileNode, arrays: Arrays) -> Any:
     axes = arrays.integers(node, "axes", 1, 18)
     keep = bool(node.integer("keepdims", 1))
     return np.prod(arrays[0], None if axes is None else tuple(axes), keepdims=keep,
@@ -231,7 +232,7 @@ def _product(node: FileNode, arrays: Any) -> Any:
 
 
 _Fold = tuple[Callable[[FileNode, Any], Any], int, Callable[[Arrays, Sequence[int]], int]]
-FOLDS: dict[str, _Fold] = {  # function, how many inputs it needs, the size of the result
+FOLDS: dict[str, _Fold] = {  # function, least number of inputs, size of the result
     "Constant": (_constant, 0, lambda arrays, sizes: 0),
     "ConstantOfShape": (_constant_of_shape, 1, _named_shape(0)),
     "Identity": (lambda node, arrays: arrays[0], 1, lambda arrays, sizes: 0),

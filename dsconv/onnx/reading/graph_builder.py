@@ -1,7 +1,7 @@
-"""The graph under construction: layers with names and weights, and tensors in the order they need.
+"""Build the graph: add layers with names and weights, and bring tensors into the order they need.
 
-ONNX has channels before pixels, our maps have them last. `Tensor.order` says how a tensor lies;
-`ordered` and `reshape` move numbers only where the meaning asks for it.
+ONNX stores the channels before the pixels, our maps store them last. `Tensor.order` says in which
+order the axes of a tensor are stored; `ordered` and `reshape` move numbers only if they must.
 """
 
 from __future__ import annotations
@@ -17,60 +17,43 @@ from dsconv import layers
 from dsconv.graph import Graph
 from dsconv.layers import Layer, Shape
 from dsconv.onnx.reading.axes import groups, merged, runs, shown
-from dsconv.onnx.reading.values import Budget, Tensor
+from dsconv.onnx.reading.budget import Budget
+from dsconv.onnx.reading.values import Tensor
 
-MAP_ORDER = (1, 2, 0)  # (C, H, W) that lies as (H, W, C)
+MAP_ORDER = (1, 2, 0)  # a map (C, H, W) that is stored as (H, W, C)
 Read = Callable[[], np.ndarray]
 NOTHING: Mapping[str, Read] = MappingProxyType({})
 
 
-class LazyWeights(Mapping[str, np.ndarray]):
-    """Arrays by parameter name, each read from the file, and transposed, when it is asked for."""
-
-    def __init__(self, reads: dict[str, Read]) -> None:
-        self._reads = reads
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._reads[name]()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._reads)
-
-    def __len__(self) -> int:
-        return len(self._reads)
-
-
-class Builder:
-    """Adds layers behind tensors.
+class GraphBuilder:
+    """A graph to which layers are added.
 
     Parameters
     ----------
     name : str
-        Of the graph.
+        The name of the graph.
     budget : Budget
-        For weights that are not in the file.
-    reserved : iterable of str
-        Names that no layer may have: those of the inputs and outputs.
+        The memory for weights that are not in the file.
     """
 
-    def __init__(self, name: str, budget: Budget, reserved: Sequence[str]) -> None:
+    def __init__(self, name: str, budget: Budget) -> None:
         self.graph = Graph(legal(name) or "onnx")
         self.reads: dict[str, Read] = {}
         self.budget = budget
-        self.hint = ""  # name for the next layer
-        self._taken = set(reserved)
+        self.hint = ""  # the name for the next layer
+        self._taken: set[str] = set()
         self._counters: dict[str, Iterator[int]] = {}
         self._ordered: dict[tuple[Tensor, tuple[int, ...]], Tensor] = {}
 
     def input(self, name: str, shape: Shape) -> Tensor:
-        """An input as it lies in the caller's array."""
+        """Add an input in the order of the caller's array, which is the order of the file."""
         self.graph.input(shape or (1,), name=name)
         return Tensor(name, shape, tuple(range(len(shape))))
 
     def add(
         self, layer: Layer, *inputs: str, part: str = "", weights: Mapping[str, Read] = NOTHING
     ) -> str:
-        """Add a layer with one output; its name is that of the node, or node/part."""
+        """Add a layer with one output, named as the node, or node/part."""
         (output,) = self.add_many(layer, *inputs, part=part, weights=weights)
         return output
 
@@ -78,28 +61,28 @@ class Builder:
         self, layer: Layer, *inputs: str, part: str = "", weights: Mapping[str, Read] = NOTHING
     ) -> tuple[str, ...]:
         """Add a layer with any number of outputs."""
-        name = self._name(f"{self.hint}/{part}" if part else self.hint)
+        name = self.unique_name(f"{self.hint}/{part}" if part else self.hint)
         self.graph.add(layer, *inputs, name=name)
         self.reads.update((f"{name}/{parameter}", read) for parameter, read in weights.items())
         return self.graph.tensors(name)
 
     def map(self, x: Tensor) -> str:
-        """A tensor (C, H, W) as a map (H, W, C)."""
+        """Return the name of a tensor (C, H, W) that is stored as a map (H, W, C)."""
         if len(x.shape) != 3:
             raise ValueError(f"the input must be (N, C, H, W), got {shown(x.shape)}")
         return self.ordered(x, MAP_ORDER).name
 
     def from_map(self, name: str) -> Tensor:
-        """The tensor (C, H, W) that a map of the graph is."""
+        """Return a map (H, W, C) of the graph as a tensor (C, H, W)."""
         height, width, channels = self.graph.shape(name)
         return Tensor(name, (channels, height, width), MAP_ORDER)
 
     def plain(self, x: Tensor) -> str:
-        """A tensor in the order of the file."""
+        """Return the name of a tensor that is stored in the order of the file."""
         return self.ordered(x, tuple(range(len(x.shape)))).name
 
     def ordered(self, x: Tensor, order: Sequence[int]) -> Tensor:
-        """The same tensor with its axes in another order."""
+        """Store a tensor with its axes in another order."""
         order = tuple(order)
         if order == x.order:
             return x
@@ -107,6 +90,10 @@ class Builder:
         if key not in self._ordered:
             self._ordered[key] = self._reordered(x, order)
         return self._ordered[key]
+
+    def last(self, x: Tensor, axis: int) -> Tensor:
+        """Store a tensor with one axis last, where layers expect the channels."""
+        return self.ordered(x, [a for a in x.order if a != axis] + [axis])
 
     def _reordered(self, x: Tensor, order: tuple[int, ...]) -> Tensor:
         goal = Tensor(x.name, x.shape, order)
@@ -123,18 +110,21 @@ class Builder:
         return goal._replace(name=self.view(name, goal.inside))
 
     def view(self, name: str, shape: Shape) -> str:
-        """The same numbers in another shape of the graph."""
+        """Reshape a tensor of the graph, in the order in which it is stored."""
         if self.graph.shape(name) == shape:
             return name
         return self.add(layers.Reshape(shape), name, part="reshape")
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
-        """The same numbers, in the file's order, in another shape of the file.
+        """Reshape a tensor of the file, whose numbers are counted in the file's order.
 
-        Where axes are split or joined that lie side by side in the right order, nothing moves.
+        Nothing moves if the axes that are split or joined are stored side by side and in order.
         """
         if math.prod(shape) != math.prod(x.shape):
-            raise ValueError(f"{shown(x.shape)} does not fill {shown(shape)}")
+            raise ValueError(
+                f"the shape {shown(x.shape)} cannot become {shown(shape)}: it has "
+                f"{math.prod(x.shape)} values for each image, and not {math.prod(shape)}"
+            )
         pairs = groups(x.shape, shape)
         place = {axis: i for i, axis in enumerate(a for a in x.order if x.shape[a] != 1)}
         pairs.sort(key=lambda pair: min(place[axis] for axis in pair[0]))
@@ -150,7 +140,7 @@ class Builder:
     def scale_shift(
         self, x: Tensor, scale: float | np.ndarray, shift: float | np.ndarray, part: str = ""
     ) -> Tensor:
-        """x * scale + shift, with arrays that broadcast to the shape of x: a batch norm."""
+        """Compute x * scale + shift by a batch norm. Both arrays broadcast to the shape of x."""
         scale, shift = np.asarray(scale, np.float32), np.asarray(shift, np.float32)
         if np.isinf(scale).any():
             raise ValueError("scaling by infinity, or division by 0, is not supported")
@@ -187,21 +177,24 @@ class Builder:
         return x._replace(name=self.view(name, x.inside))
 
     def broadcast(self, x: Tensor, shape: Shape) -> Tensor:
-        """x with its axes of size 1 repeated to `shape`, which has as many axes."""
+        """Repeat the axes of size 1 so that x gets `shape`, which has as many axes."""
         if shape == x.shape:
             return x
         goal = Tensor(x.name, shape, x.order)
         before, after = x.inside, goal.inside
-        if len(before) > 5:  # axes that are repeated alike count as one
+        if len(before) > 5:  # a Broadcast layer has at most five axes
             before, after = merged(before, after)
         if len(before) > 5:
-            raise ValueError(f"repeating {shown(x.shape)} to {shown(shape)} needs too many axes")
+            raise ValueError(
+                f"repeating {shown(x.shape)} to {shown(shape)} needs {len(before)} axes; at most 5 "
+                "are supported"
+            )
         name = self.view(x.name, before)
         name = self.add(layers.Broadcast(after), name, part="broadcast")
         return goal._replace(name=self.view(name, goal.inside))
 
     def pad(self, x: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:
-        """Zeros before and behind the axes of a tensor."""
+        """Add zeros before and after the numbers of each axis."""
         padded = [axis for axis in range(len(x.shape)) if before[axis] or after[axis]]
         if len(x.shape) == 3 and 0 not in padded and padded:
             pixels = ((before[1], after[1]), (before[2], after[2]))
@@ -221,22 +214,23 @@ class Builder:
     def slice(
         self, x: Tensor, starts: Sequence[int], sizes: Sequence[int], steps: Sequence[int]
     ) -> Tensor:
-        """Every steps-th of `sizes` numbers from `starts` on, on each axis."""
+        """Take, on each axis, `sizes` numbers from `starts` on, `steps` apart."""
         if tuple(sizes) == x.shape and set(steps) <= {1}:
             return x
         if len(x.shape) > 5:
             raise ValueError(f"slicing {shown(x.shape)} needs more than five axes")
         first, count, step = (tuple(of[a] for a in x.order) for of in (starts, sizes, steps))
         name, node = x.name, self.graph.nodes.get(x.name)
-        if node is not None and isinstance(node.layer, layers.Slice):  # both in one go
+        if node is not None and isinstance(node.layer, layers.Slice):  # join both slices
             old = node.layer
             first = tuple(a + b * c for a, b, c in zip(old.starts, old.steps, first, strict=True))
             step = tuple(a * b for a, b in zip(old.steps, step, strict=True))
             (name,) = node.inputs
         return Tensor(self.add(layers.Slice(first, count, step), name), tuple(sizes), x.order)
 
-    def _name(self, hint: str) -> str:
-        base = legal(hint) or "node"
+    def unique_name(self, hint: str) -> str:
+        """Return a name like `hint` that a graph allows and that is not returned again."""
+        base = legal(hint) or "tensor"
         if base in self._taken:
             counter = self._counters.setdefault(base, count(2))
             base = next(n for i in counter if (n := f"{base}_{i}") not in self._taken)
@@ -245,5 +239,5 @@ class Builder:
 
 
 def legal(name: str) -> str:
-    """A name as graphs allow it."""
+    """Replace the characters that names of a graph may not have."""
     return "".join(c if c.isprintable() and c != ":" else "_" for c in name[:200])
