@@ -21,9 +21,10 @@ from benchmarks.peers.report import render
 from benchmarks.peers.results import OURS, Comparison, Results
 from benchmarks.peers.rounds import Files, measure
 from dsconv.bench import machine
-from dsconv.bench.__main__ import INTERRUPTED, ProgressLine
+from dsconv.bench.__main__ import INTERRUPTED
 from dsconv.kernels import dispatch
 from dsconv.kernels.peak import Peak
+from dsconv.text.terminal import ProgressLine
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             results.interrupted, status = True, INTERRUPTED
         finally:
-            line.clear()
+            line.erase()
     print(render(results))
     failed = [t for c in results.comparisons for t in c.timings if t.engine == OURS and t.failure]
     return _write(results, wanted) or status or bool(failed)
@@ -74,7 +75,7 @@ def _measure(
 
     def files_of(name: str) -> Files:
         if name not in files:
-            line.show(f"{NETWORKS[name].title}: the reference")
+            line.write(f"{NETWORKS[name].title}: the reference")
             files[name] = Files(name, NETWORKS[name], folder)
         return files[name]
 
@@ -85,9 +86,9 @@ def _measure(
             comparison = Comparison(name, network.title, network.batch, threads, mult_adds)
             results.comparisons.append(comparison)
             measure(comparison, files_of(name), list(results.engines), wanted.rounds, peak,
-                    line.show)  # fmt: skip
+                    line.write)  # fmt: skip
     if wanted.cold:
-        cold.measure(results, files_of("v1"), line.show)
+        cold.measure(results, files_of("v1"), line.write)
 
 
 def _write(results: Results, wanted: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from benchmarks.peers.results import Cold, Comparison, Results, Timing
-from dsconv.bench.table import plain
+from dsconv.text.tables import text_table
 
 NOTES = """\
 error        largest difference from the float64 reference, in units of the largest logit
@@ -59,7 +59,7 @@ def _comparison(comparison: Comparison) -> str:
     rows = [_row(comparison, timing, per_image) for timing in timings]
     lines = [title]
     if rows:
-        lines.append(plain(names, rows))
+        lines.append(text_table(names, rows, right=range(1, len(names))))
     lines += [f"{t.engine}: {t.failure}" for t in comparison.timings if t.failure]
     return "\n".join(lines)
 
@@ -95,7 +95,7 @@ def _cold(results: Results) -> str:
         ]  # fmt: skip
     rows = [_cold_row(row, empty, without) for row in sorted(results.cold, key=_start)]
     wide = [[*row, *[""] * (len(names) - len(row))] for row in ends]
-    lines = [plain(names, rows, wide)]
+    lines = [text_table(names, rows, wide, right=range(1, len(names)))]
     lines += [f"{row.engine}: {row.failure}" for row in results.cold if row.failure]
     return "\n".join(lines)
 

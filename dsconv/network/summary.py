@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsconv.layers.base import NOT_TRAINED
+from dsconv.text.tables import markdown_table, text_table
 
 if TYPE_CHECKING:
     from dsconv.graph import Graph, Node
@@ -73,6 +74,7 @@ class Summary:
         "layer", "kind", "output shape", "kernel/stride/padding", "parameters", "mult-adds",
         "% of mult-adds",
     )  # fmt: skip
+    _NUMBERS = (4, 5, 6)  # columns
 
     def __init__(self, graph: Graph) -> None:
         cost = graph.cost()
@@ -105,47 +107,18 @@ class Summary:
         self._padding = _padding_rule(graph)
 
     def __str__(self) -> str:
-        table = [self._HEADER, *(_cells(row) for row in self._rows)]
-        widths = [max(len(row[i]) for row in table) for i in range(len(self._HEADER))]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if i >= 4 else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
-        ]
-        total = sum(widths) + 2 * (len(widths) - 1)
-        return "\n".join(
-            [
-                f"Model: {self._name}",
-                "=" * total,
-                lines[0],
-                "-" * total,
-                *lines[1:],
-                "=" * total,
-                *(f"{what}: {value}" for what, value in self._footer()),
-            ]
-        )
+        table = text_table(self._HEADER, list(map(_cells, self._rows)), right=self._NUMBERS)
+        rule = "=" * table.index("\n")
+        footer = (f"{what}: {value}" for what, value in self._footer())
+        return "\n".join([f"Model: {self._name}", rule, table, rule, *footer])
 
     __repr__ = __str__
 
     def to_markdown(self) -> str:
-        """The table and the totals in Markdown."""
-
-        def line(cells: tuple[str, ...]) -> str:
-            return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-        return "\n".join(
-            [
-                f"**{self._name}**",
-                "",
-                line(self._HEADER),
-                "|---|---|---|---|---:|---:|---:|",
-                *(line(_cells(row)) for row in self._rows),
-                "",
-                *(f"- {what}: {value}" for what, value in self._footer()),
-            ]
-        )
+        """Return the table and the totals in Markdown."""
+        table = markdown_table(self._HEADER, list(map(_cells, self._rows)), right=self._NUMBERS)
+        footer = (f"- {what}: {value}" for what, value in self._footer())
+        return "\n".join([f"**{self._name}**", "", table, "", *footer])
 
     def to_json(self) -> str:
         """The rows, the totals and the padding rule as JSON; shapes without the batch."""

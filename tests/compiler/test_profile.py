@@ -1,15 +1,9 @@
-"""Profiles as people read them, and the benchmark script of single layers."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""Profiles as people read them, and the memory of their vectors."""
 
 import numpy as np
 
 from dsconv import models
 from dsconv.kernels.memory import Block
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_the_table_of_a_profile():
@@ -34,16 +28,3 @@ def test_vectors_of_a_block_are_aligned_and_apart():
         assert vector.ctypes.data % 64 == 0
         assert vector.ctypes.data + vector.nbytes <= other.ctypes.data
     assert vectors[0].ctypes.data % (2 << 20) == 0  # a huge page
-
-
-def test_the_benchmark_of_single_layers_runs():
-    done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "kernels.py", "--repeats", "1"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "FMA peak" in done.stdout
-    shapes = (ROOT / "benchmarks" / "shapes.txt").read_text().splitlines()[1:]
-    assert len(done.stdout.partition("%peak\n")[2].splitlines()) == len(shapes)
