@@ -1,8 +1,7 @@
-"""Single layers of real networks against the FMA peak: `python benchmarks/kernels.py`.
+"""Compare single layers of real networks with the FMA peak: `python benchmarks/kernels.py`.
 
-Shapes come from shapes.txt. Weights are packed outside of the timed part. All layers and the peak
-take turns in every round; the table has the best and the median of all rounds. DSCONV_ISA chooses
-the kernels.
+The shapes are those of shapes.txt. Weights are packed outside of the timed part. All layers and the
+peak take turns in every round. DSCONV_ISA chooses the kernels.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ from dsconv.bench import machine
 from dsconv.bench.timing import rounds
 from dsconv.kernels import dispatch
 from dsconv.kernels.peak import Peak
+from dsconv.text.peak import percent_of_peak, with_footnote
+from dsconv.text.tables import text_table
 
 SHAPES = Path(__file__).with_name("shapes.txt")
 
@@ -26,7 +27,7 @@ SHAPES = Path(__file__).with_name("shapes.txt")
 def layer(
     kind: str, height: int, width: int, cin: int, cout: int, stride: int, threads: int
 ) -> tuple[int, Callable[[], object]]:
-    """(mult-adds, a function that runs the layer once)."""
+    """Return the mult-adds of a layer, and a function that runs it once."""
     rng = np.random.default_rng(0)
     x = rng.random((height, width, cin), np.float32)
     rows, columns = -(-height // stride), -(-width // stride)
@@ -65,16 +66,16 @@ def main() -> None:
     for name, fact in machine.facts().items():
         print(f"{name:9} {fact}")
     print(f"threads   {options.threads}, FMA peak {total:.1f} GFLOP/s")
-    print(f"\n{'layer':34} {'best us':>9} {'GFLOP/s':>8} {'%peak':>6} {'median':>8} {'%peak':>6}")
+    rows = []
     for (kind, height, width, cin, cout, stride), (count, _), each in zip(
         shapes, layers, times, strict=True
     ):
-        name = f"{kind} {height}x{width} {cin} -> {cout} /{stride}"
-        best, middle = (2e-9 * count / seconds for seconds in (min(each), median(each)))
-        print(
-            f"{name:34} {1e6 * min(each):9.1f} {best:8.1f} {100 * best / total:6.1f}"
-            f" {middle:8.1f} {100 * middle / total:6.1f}"
-        )
+        cells = [f"{kind} {height}x{width} {cin} -> {cout} /{stride}", f"{1e6 * min(each):.1f}"]
+        for rate in (2e-9 * count / seconds for seconds in (min(each), median(each))):
+            cells += [f"{rate:.1f}", percent_of_peak(100 * rate / total)]
+        rows.append(cells)
+    header = ("layer", "best us", "GFLOP/s", "%peak", "median", "%peak")
+    print("\n" + with_footnote(text_table(header, rows, right=range(1, 6))))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Every layer of a network against its roofline: `python -m benchmarks.roofline mobilenet_v1`.
+"""Compare every layer of a network with its roofline: `python -m benchmarks.roofline mobilenet_v1`.
 
 A layer cannot be faster than its multiply-adds at the FMA peak, nor than its bytes (input, weights
 and output once, in float32) at the speed of memory; the slower of both is what is attainable, and
 says what limits the layer (Williams, Waterman and Patterson, CACM 2009). Times are those within
 whole runs, layer after layer, the best of all repeats; peak and memory speed are measured in the
-same run. `--markdown` prints the tables of docs/performance.md.
+same run. A layer that is limited by memory passes 100 % if a cache holds its bytes.
+`--markdown` prints the tables of docs/performance.md.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from dsconv import models
 from dsconv.bench import machine
 from dsconv.compiler.passes import optimise
 from dsconv.graph import Graph
+from dsconv.text.peak import marked, percent_of_peak, with_footnote
 from dsconv.text.tables import markdown_table, text_table
 
-# What a layer kind may take, as a share of the attainable speed. Short rows of k, borders and the
+# Share of the attainable speed that each kind of layer has to reach. Short rows of k, borders and the
 # depthwise stage cost the first layers; the last ones read weights that no cache holds.
 BUDGETS = {
     "stem": 0.72,
@@ -35,7 +37,7 @@ _PROBE = 64 << 20  # bytes, more than the caches hold
 
 
 class Layer(NamedTuple):
-    """One layer of the optimised graph: its cost, and its best seconds."""
+    """Hold one layer of the optimised graph: its cost, and its best seconds."""
 
     name: str
     kind: str
@@ -45,12 +47,12 @@ class Layer(NamedTuple):
     seconds: float
 
     def attainable(self, peak: float, memory: float) -> float:
-        """Seconds at GFLOP/s `peak` and GB/s `memory`."""
+        """Return the least seconds at GFLOP/s `peak` and GB/s `memory`."""
         return max(2e-9 * self.mult_adds / peak, 1e-9 * self.bytes / memory)
 
 
 def measure(graph: Graph, threads: int, repeats: int) -> tuple[list[Layer], float, float]:
-    """(layers, FMA peak in GFLOP/s of all threads, memory in GB/s of one)."""
+    """Return the layers, the FMA peak in GFLOP/s of all threads, memory in GB/s of one thread."""
     fused = optimise(graph)
     model = graph.compile(threads=threads)
     (shape,) = model.inputs.values()
@@ -67,7 +69,7 @@ def measure(graph: Graph, threads: int, repeats: int) -> tuple[list[Layer], floa
 
 
 def _group(kind: str, number: int, height: int) -> str:
-    """The line of the budget that a layer belongs to, by the height of its input."""
+    """Return the line of the budget that a layer belongs to, by the height of its input."""
     stem, large, middle, small, rest = BUDGETS
     if not number:
         return stem
@@ -77,7 +79,7 @@ def _group(kind: str, number: int, height: int) -> str:
 
 
 def _memory_speed() -> float:
-    """GB/s at which one thread reads an array that no cache holds."""
+    """Return the GB/s at which one thread reads an array that no cache holds."""
     array = np.ones(_PROBE // 4, np.float32)
     best = math.inf
     for _ in range(8):
@@ -92,21 +94,14 @@ def layer_rows(layers: list[Layer], peak: float, memory: float) -> list[list[str
     for each in layers:
         least = each.attainable(peak, memory)
         rate, possible = (2e-9 * each.mult_adds / s for s in (each.seconds, least))
-        computing = least > 1e-9 * each.bytes / memory
+        limit = "FMA" if least > 1e-9 * each.bytes / memory else "memory"
+        size, share = 1e-6 * each.bytes, 100 * least / each.seconds
         rows.append(
-            [
-                each.name,
-                f"{each.mult_adds / 1e6:.1f}",
-                f"{each.bytes / 1e6:.2f}",
-                f"{2 * each.mult_adds / each.bytes:.0f}",
-                f"{1e6 * each.seconds:.0f}",
-                f"{possible:.1f}",
-                f"{rate:.1f}",
-                f"{100 * least / each.seconds:.0f}",
-                "FMA" if computing else "memory",
-                each.kind,
-            ]
-        )
+            [each.name, f"{each.mult_adds / 1e6:.1f}", f"{size:.2f}",
+             f"{2 * each.mult_adds / each.bytes:.0f}", f"{1e6 * each.seconds:.0f}",
+             f"{possible:.1f}", marked(f"{rate:.1f}", 100 * rate / peak), f"{share:.0f}", limit,
+             each.kind]
+        )  # fmt: skip
     return rows
 
 
@@ -141,11 +136,13 @@ def main() -> None:
     print(f"peak      {peak:.1f} GFLOP/s, memory {memory:.1f} GB/s, threads {options.threads}\n")
     header = ("layer", "M mult-adds", "MB", "FLOP/B", "us", "attainable GFLOP/s", "reached", "%")
     rows = layer_rows(layers, peak, memory)
-    print(table((*header, "limit", "kind"), rows, range(1, 8)))
-    share = 2e-7 * work / total / peak
-    print(f"\nsum of the best: {1e3 * total:.2f} ms, {share:.1f} % of the FMA peak\n")
+    print(with_footnote(table((*header, "limit", "kind"), rows, right=range(1, 8))))
+    share = percent_of_peak(2e-7 * work / total / peak)
+    print(
+        with_footnote(f"\nsum of the best: {1e3 * total:.2f} ms, {share} % of the FMA peak") + "\n"
+    )
     header = ("budget", "attainable ms", "budget ms", "reached ms", "% of attainable", "")
-    print(table(header, budget_rows(layers, peak, memory), range(1, 5)))
+    print(table(header, budget_rows(layers, peak, memory), right=range(1, 5)))
 
 
 if __name__ == "__main__":

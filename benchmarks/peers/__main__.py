@@ -1,4 +1,4 @@
-"""`python -m benchmarks.peers`: dsconv and other engines on the same networks and weights.
+"""Compare dsconv with other engines on the same networks: `python -m benchmarks.peers`.
 
 Every engine runs in a process of its own. First its logits are compared with a reference in double
 precision; an engine that is too far off is reported and not timed. Then all take turns.
@@ -18,12 +18,13 @@ from benchmarks.peers import cold, plot
 from benchmarks.peers.engines import NAMES, engine, installed, version_of
 from benchmarks.peers.networks import NETWORKS
 from benchmarks.peers.report import render
-from benchmarks.peers.results import OURS, Comparison, Results
+from benchmarks.peers.results import OURS, Comparison, Results, read_runs, write_runs
 from benchmarks.peers.rounds import Files, measure
 from dsconv.bench import machine
-from dsconv.bench.__main__ import INTERRUPTED, ProgressLine
+from dsconv.bench.__main__ import INTERRUPTED
 from dsconv.kernels import dispatch
 from dsconv.kernels.peak import Peak
+from dsconv.text.terminal import ProgressLine
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,17 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments
-        As in the shell; None takes the shell's.
+        Command-line arguments; None stands for those of the process.
 
     Returns
     -------
     int
-        Exit status: 0; 130 after Ctrl-C; 1 where dsconv itself failed on a network, or a file
-        could not be written. What was measured until then is printed in every case.
+        Exit status: 0; 130 after Ctrl-C; 1 if dsconv itself failed on a network, or a file could
+        not be written. Everything that was measured is printed in every case.
     """
     parser = _parser()
     wanted = parser.parse_args(arguments)
-    _check_files(parser, wanted)
+    runs = _earlier_runs(parser, wanted)
+    if wanted.show:
+        print("\n\n\n".join(map(render, runs)))
+        return _write(runs, wanted)
     here = [name for name in wanted.engines if installed(name)]
     if not here:
         parser.error(f"argument --engines: none of {', '.join(wanted.engines)} is installed")
@@ -52,18 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         [name for name in wanted.engines if name not in here],
         wanted.rounds,
     )
-    line = ProgressLine()
     status = 0
     with tempfile.TemporaryDirectory(prefix="dsconv-peers-") as folder:
         try:
-            _measure(results, wanted, Path(folder), line)
+            with ProgressLine() as line:
+                _measure(results, wanted, Path(folder), line)
         except KeyboardInterrupt:
             results.interrupted, status = True, INTERRUPTED
-        finally:
-            line.clear()
     print(render(results))
     failed = [t for c in results.comparisons for t in c.timings if t.engine == OURS and t.failure]
-    return _write(results, wanted) or status or bool(failed)
+    return _write([*runs, results], wanted) or status or bool(failed)
 
 
 def _measure(
@@ -74,7 +76,7 @@ def _measure(
 
     def files_of(name: str) -> Files:
         if name not in files:
-            line.show(f"{NETWORKS[name].title}: the reference")
+            line.write(f"{NETWORKS[name].title}: the reference")
             files[name] = Files(name, NETWORKS[name], folder)
         return files[name]
 
@@ -85,17 +87,17 @@ def _measure(
             comparison = Comparison(name, network.title, network.batch, threads, mult_adds)
             results.comparisons.append(comparison)
             measure(comparison, files_of(name), list(results.engines), wanted.rounds, peak,
-                    line.show)  # fmt: skip
+                    line.write)  # fmt: skip
     if wanted.cold:
-        cold.measure(results, files_of("v1"), line.show)
+        cold.measure(results, files_of("v1"), line.write)
 
 
-def _write(results: Results, wanted: argparse.Namespace) -> int:
-    """Write the files that were asked for; 1 where one of them could not be."""
+def _write(runs: Sequence[Results], wanted: argparse.Namespace) -> int:
+    """Write the files that were asked for; return 1 if one of them could not be written."""
     status = 0
     for path, write in (
-        (wanted.json, lambda path: path.write_text(results.to_json() + "\n", encoding="utf-8")),
-        (wanted.plot, lambda path: plot.save(results, path)),
+        (wanted.json, lambda path: write_runs(runs, path)),
+        (wanted.plot, lambda path: plot.save(runs[0 if wanted.show else -1], path)),
     ):
         if path:
             try:
@@ -106,8 +108,8 @@ def _write(results: Results, wanted: argparse.Namespace) -> int:
     return status
 
 
-def _check_files(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> None:
-    """End with an error, before anything is measured, where a file could not be written."""
+def _earlier_runs(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> list[Results]:
+    """Return the runs in the given file; end with an error if a file is of no use."""
     for option in ("json", "plot"):
         path = getattr(wanted, option)
         if path:
@@ -117,6 +119,14 @@ def _check_files(parser: argparse.ArgumentParser, wanted: argparse.Namespace) ->
                 parser.error(f"argument --{option}: cannot write {str(path)!r}: {error.strerror}")
     if wanted.plot and find_spec("matplotlib") is None:
         parser.error("argument --plot: needs matplotlib: pip install 'dsconv[plot]'")
+    path = wanted.show or wanted.json
+    try:
+        runs = read_runs(path) if path else []
+    except (OSError, ValueError) as error:
+        parser.error(f"argument --{'show' if wanted.show else 'json'}: {error}")
+    if wanted.show and not runs:
+        parser.error(f"argument --show: there are no runs in {str(path)!r}")
+    return runs
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,7 +144,11 @@ def _parser() -> argparse.ArgumentParser:
         help="numbers of threads, each a run of its own (default: 1,2)")  # fmt: skip
     add("--rounds", type=_positive, metavar="K", default=20,
         help="turns of every engine (default: %(default)s)")  # fmt: skip
-    add("--json", type=Path, metavar="FILE", help="write everything to this file as well")
+    either = parser.add_mutually_exclusive_group().add_argument
+    either("--json", type=Path, metavar="FILE",
+        help="add this run to the runs in FILE: minima, medians and peaks")  # fmt: skip
+    either("--show", type=Path, metavar="FILE",
+        help="measure nothing: print the runs in FILE, and plot the first of them")  # fmt: skip
     add("--plot", type=Path, metavar="FILE", help="write a picture (needs matplotlib)")
     add("--cold", action=argparse.BooleanOptionalAction, default=True,
         help="process start to first result, import time, memory, installed size")  # fmt: skip
@@ -142,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _names(known: Collection[str]) -> Callable[[str], list[str]]:
-    """A parser of comma-separated names."""
+    """Return a parser of comma-separated names."""
 
     def parse(text: str) -> list[str]:
         names = list(dict.fromkeys(text.split(",")))
@@ -164,7 +178,7 @@ def _positive(text: str) -> int:
 
 
 def _threads(text: str, most: bool = False) -> list[int]:
-    """Comma-separated numbers up to that of the CPUs; with `most` larger ones are left out."""
+    """Parse numbers up to that of the CPUs, with commas between; `most` leaves out larger ones."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     numbers = [_positive(part) for part in dict.fromkeys(text.split(","))]
     if most:

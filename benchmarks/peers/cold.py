@@ -1,4 +1,4 @@
-"""Every engine from nothing: process start to the first result, import, peak memory, bytes on disk.
+"""Start every engine from nothing: time to the first result, import, peak memory, bytes on disk.
 
 Each start is a fresh Python that imports the engine, loads MobileNetV1 from the engine's own kind of
 file and runs one image on one thread; dsconv once more from trained weights, which it must recognise,
@@ -12,6 +12,7 @@ import os
 import random
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +20,7 @@ from time import perf_counter
 from benchmarks.peers import sizes
 from benchmarks.peers.engines import engine
 from benchmarks.peers.process import PATIENCE, WorkerError, environment
-from benchmarks.peers.results import OURS, Cold, Results
+from benchmarks.peers.results import OURS, Cold, Results, Times
 from benchmarks.peers.rounds import Files
 
 ROUNDS = 30  # one start takes up to twice as long as another
@@ -74,11 +75,17 @@ def measure(results: Results, files: Files, progress: Callable[[str], object]) -
                 f"{name}, weights as .npz", size=size, size_with_needs=with_needs
             )
     results.cold += rows.values()
+    taken: dict[str, list[float]] = defaultdict(list)  # all times of one kind in seconds
+
+    def timed(what: str, *arguments: str) -> Times:
+        taken[what].append(seconds(arguments))
+        return Times.of(taken[what])
+
     order = random.Random(0)
     for number in range(1, ROUNDS + 1):
         progress(f"cold start: round {number} of {ROUNDS}")
-        results.empty.append(seconds([EMPTY]))
-        results.without.append(seconds([FIRST_RESULT.format(load=LOAD_NOTHING) + EMPTY, "", "0"]))
+        results.empty = timed("empty", EMPTY)
+        results.without = timed("without", FIRST_RESULT.format(load=LOAD_NOTHING) + EMPTY, "", "0")
         names = list(rows)
         order.shuffle(names)
         for name in names:
@@ -87,31 +94,31 @@ def measure(results: Results, files: Files, progress: Callable[[str], object]) -
             try:
                 program, path = first_result(name, files)
                 module = engine(OURS if name == OF_WEIGHTS else name).MODULE
-                rows[name].imports.append(seconds([f"import {module}\n{EMPTY}"]))
-                rows[name].start.append(seconds([program + EMPTY, path, "1"]))
+                rows[name].imports = timed(f"{name} import", f"import {module}\n{EMPTY}")
+                rows[name].start = timed(f"{name} start", program + EMPTY, path, "1")
                 if number <= MEMORY_ROUNDS:
-                    text = output([program + PEAK_MEMORY, path, "10"])
-                    rows[name].memory.append(1024 * int(text))
+                    memory = 1024 * int(output([program + PEAK_MEMORY, path, "10"]))
+                    rows[name].memory = min(rows[name].memory or memory, memory)
             except (WorkerError, ValueError) as error:
                 rows[name].failure = str(error)
 
 
 def first_result(name: str, files: Files) -> tuple[str, str]:
-    """(program, file) that loads V1 from the engine's own file, or for `OF_WEIGHTS` from weights."""
+    """Return a program that loads V1, and its file: the engine's own, or weights (`OF_WEIGHTS`)."""
     if name == OF_WEIGHTS:
         return FIRST_RESULT.format(load=LOAD_WEIGHTS), _weights()
     return FIRST_RESULT.format(load=LOAD.format(name=name)), files.of(name)
 
 
 def _weights() -> str:
-    """The file of trained weights, or "" where there is none."""
+    """Return the file of trained weights, or "" if there is none."""
     shared = os.environ.get("DSCONV_SHARED")
     path = Path(shared or "") / WEIGHTS
     return str(path) if shared and path.is_file() else ""
 
 
 def seconds(arguments: Sequence[str]) -> float:
-    """From the start of a Python process to its first byte of output."""
+    """Return the seconds from the start of a Python process to its first byte of output."""
     start = perf_counter()
     with _python(arguments) as process:
         assert process.stdout is not None
@@ -124,7 +131,7 @@ def seconds(arguments: Sequence[str]) -> float:
 
 
 def output(arguments: Sequence[str]) -> str:
-    """What a Python process prints."""
+    """Return all that a Python process prints."""
     with _python(arguments) as process:
         text = _finish(process)
     if process.returncode:

@@ -1,4 +1,4 @@
-"""A graph as the short list of operations that every engine has: batch norms folded, clips fused.
+"""Turn a graph into a short list of operations of every engine: batch norms folded, clips fused.
 
 The writers of files for other engines start from here. Only the layers of the compared networks
 are known: convolution, depthwise convolution, dense, add, max pool, global average pool.
@@ -21,7 +21,7 @@ Clip = tuple[float, float]
 
 
 class Operation(NamedTuple):
-    """One operation; its output tensor bears its name.
+    """Describe one operation, whose output tensor has its name.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Operation(NamedTuple):
 
 
 def folded(graph: Graph, weights: Mapping[str, Any]) -> list[Operation]:
-    """The operations in their order; the last one makes the graph's only output.
+    """Return the operations in their order; the last one makes the graph's only output.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A graph as the two files of ncnn: layers as lines of text (.param), weights as raw numbers (.bin).
+"""Write a graph as ncnn's two files: layers as lines of text (.param), weights as numbers (.bin).
 
 A line is "kind name inputs outputs names... key=value...". A tensor that several layers read goes
 through a Split, one copy for each. Weights are (Cout, Cin, KH, KW), of a depthwise convolution
@@ -85,7 +85,7 @@ class _Files:
         self._blobs += len(outputs)
 
     def _copy(self, tensor: str) -> str:
-        """The tensor's name for its next reader."""
+        """Return the tensor's name for its next reader."""
         if self._uses[tensor] == 1:
             return tensor
         self._used[tensor] += 1
@@ -157,18 +157,18 @@ class _Files:
 
 
 def _window_keys(place: Window, *keys: int) -> dict[int, int]:
-    """Kernel width and height, stride width and height."""
+    """Return kernel width and height, stride width and height."""
     return dict(zip(keys, (*place.kernel[::-1], *place.stride[::-1]), strict=True))
 
 
 def _sides(place: Window, *keys: int) -> dict[int, int]:
-    """Padding on the left, top, right, bottom."""
+    """Return the padding on the left, top, right, bottom."""
     (top, bottom), (left, right) = place.pad
     return dict(zip(keys, (left, top, right, bottom), strict=True))
 
 
 def _activation(name: str, clip: Clip | None) -> dict[int, Any]:
-    """9: kind of the activation; -23310: an array of its parameters."""
+    """Return keys 9, the kind of the activation, and -23310, an array of its parameters."""
     if clip is None:
         return {}
     if clip == (0.0, math.inf):

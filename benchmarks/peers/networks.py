@@ -1,4 +1,4 @@
-"""The compared networks, their inputs, and what their logits have to be.
+"""List the compared networks, make their inputs, and compute the logits that they must have.
 
 Weights are `Graph.init_weights(SEED)`: they keep activations near one through all layers, so no
 engine is slowed down by subnormal numbers, and no overflow hides a difference.
@@ -24,7 +24,7 @@ with Winograd's algorithm included; half precision rounds each value by 5e-4 or 
 
 
 class Network(NamedTuple):
-    """A network and the batch it runs on."""
+    """Describe a network and the batch it runs on."""
 
     title: str
     build: Callable[[], Graph]
@@ -47,14 +47,14 @@ NETWORKS = {
 
 
 def pictures(graph: Graph, batch: int) -> np.ndarray:
-    """A random batch (N, H, W, C) for the graph's input, with mean 0 and deviation 1."""
+    """Return a random batch (N, H, W, C) for the graph's input, with mean 0 and deviation 1."""
     (source,) = graph.inputs
     shape = (batch, *graph.shape(source))
     return np.random.default_rng(SEED).standard_normal(shape, dtype=np.float32)
 
 
 class Reference:
-    """Logits of the first and the last image in double precision, layer by layer.
+    """Compute the logits of the first and the last image in double precision, layer by layer.
 
     The interpreter shares nothing with dsconv's kernels and nothing with the other engines.
     """
@@ -65,7 +65,7 @@ class Reference:
         self._shape = (len(x), *self.logits.shape[1:])
 
     def error(self, logits: np.ndarray) -> float | None:
-        """Largest difference divided by the largest logit; None for a wrong shape or a NaN."""
+        """Return the largest difference over the largest logit; None for a wrong shape or a NaN."""
         if logits.shape != self._shape or not np.isfinite(logits).all():
             return None
         difference = np.abs(logits[self._checked] - self.logits).max()

@@ -1,4 +1,4 @@
-"""The comparison as a picture: per cent of the FMA peak, whose line is the top."""
+"""Draw the comparison as a picture: per cent of the FMA peak, which is a line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from benchmarks.peers.results import Results
 def save(results: Results, path: Path) -> None:
     """Write a picture with one panel for each number of threads, a group of bars for each network.
 
-    A bar reaches as high as the minimum of the times says; its dark part is the median's.
+    The height of a bar is that of the minimum of the times, and of its dark part that of the median.
 
     Raises
     ------
     ValueError
-        Where nothing was measured.
+        If nothing was measured.
     """
     import matplotlib
 
@@ -38,11 +38,11 @@ def save(results: Results, path: Path) -> None:
             for timing in comparison.timed:
                 index = engines.index(timing.engine)
                 at = place + (index - (len(engines) - 1) / 2) * width
-                for seconds, alpha in ((timing.minimum, 0.45), (timing.median, 1.0)):
+                for seconds, alpha in ((timing.times.minimum, 0.45), (timing.times.median, 1.0)):
                     height = comparison.percent_of_peak(seconds)
                     panel.bar(at, height, 0.9 * width, color=f"C{index}", alpha=alpha)
         panel.axhline(100, color="black", linewidth=1)
-        panel.text(len(shown) - 0.5, 100.5, "FMA limit", ha="right", va="bottom", fontsize=8)
+        panel.text(len(shown) - 0.52, 101, "FMA limit", ha="right", va="bottom", fontsize=8)
         panel.set_xticks(range(len(shown)), [comparison.network for comparison in shown])
         panel.set_xlim(-0.5, len(shown) - 0.5)
         panel.set_ylim(0, max(108, 1.02 * panel.dataLim.y1))  # Winograd can pass the limit
@@ -50,6 +50,9 @@ def save(results: Results, path: Path) -> None:
         panel.set_title(f"{count} thread{'s' if count > 1 else ''}")
     for index, engine in enumerate(engines):
         panels[0, 0].bar(0, 0, color=f"C{index}", label=engine)
-    figure.legend(ncols=len(engines), fontsize=8, loc="outside upper center", frameon=False)
+    figure.legend(
+        ncols=len(engines), fontsize=8, loc="outside upper center", frameon=False,
+        title="more is faster; light: best time, dark: median", title_fontsize=9,
+    )  # fmt: skip
     figure.savefig(path)
     pyplot.close(figure)

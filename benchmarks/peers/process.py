@@ -1,4 +1,4 @@
-"""A worker process as the benchmark sees it: it computes while it is called, and else it is stopped.
+"""Control a worker process: it computes while it is called, and else it is stopped.
 
 Thread pools go on spinning for a while after their work is done. SIGSTOP after each answer and
 SIGCONT before each command keep them from taking the processor away from the engine that is timed.
@@ -15,23 +15,22 @@ import sys
 import tempfile
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
 from typing import Any
 
 import dsconv
 
 FOLDERS = [str(Path(dsconv.__file__).parents[1]), str(Path(__file__).parents[2])]
-"""Where this process has found `dsconv` and `benchmarks`."""
+"""Folders from which this process imported `dsconv` and `benchmarks`."""
 
 PATIENCE = 300.0  # seconds after which a worker counts as hanging
 
 
 class WorkerError(Exception):
-    """An engine failed, died or hangs; the message says which and what it said."""
+    """Report that an engine failed, died or hangs; the message has its name and last words."""
 
 
 def environment(threads: int = 1) -> dict[str, str]:
-    """Variables of a child process: the same packages, and OpenMP's default number of threads."""
+    """Return variables of a child process: the same packages, OpenMP's default number of threads."""
     path = os.pathsep.join(filter(None, [*FOLDERS, os.environ.get("PYTHONPATH")]))
     variables = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)}
     # Installed packages have their bytecode; let a checkout keep it, too.
@@ -40,14 +39,14 @@ def environment(threads: int = 1) -> dict[str, str]:
 
 
 class Worker:
-    """A process of `benchmarks.peers.worker`; a context manager that ends it.
+    """Start a process of `benchmarks.peers.worker`; the end of a `with` ends it.
 
     Parameters
     ----------
     name
-        Of the engine.
+        Name of the engine.
     threads
-        That it will be loaded with.
+        Number of threads with which it will be loaded.
     """
 
     def __init__(self, name: str, threads: int = 1) -> None:
@@ -90,7 +89,7 @@ class Worker:
         return reply["value"]
 
     def _answer(self, patience: float) -> bytes:
-        """One line of the worker, or nothing where it has ended."""
+        """Return one line of the worker, or nothing if it has ended."""
         assert self._process.stdout is not None
         end, line = monotonic() + patience, b""
         while not line.endswith(b"\n"):
@@ -114,7 +113,7 @@ class Worker:
             self._process.send_signal(number)
 
     def _last_words(self) -> str:
-        """How it ended, and the end of its standard error."""
+        """Return the exit status and the last line of standard error."""
         try:
             code: int | str = self._process.wait(10)
         except subprocess.TimeoutExpired:
@@ -136,10 +135,5 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -1,26 +1,36 @@
-"""What was measured, as plain data, and the arithmetic of the report."""
+"""Hold what was measured as plain data, keep it in small JSON files, do the report's arithmetic."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 OURS = "dsconv"  # the engine that all others are peers of
 
 
-class Turn(NamedTuple):
-    """One turn of an engine: seconds per call, and how many calls were timed."""
+class Times(NamedTuple):
+    """Sum up the seconds of some rounds."""
 
     minimum: float
     median: float
-    calls: int
+    rounds: int
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Times:
+        """Return the minimum, the median and the number of the given times."""
+        return cls(min(seconds), median(seconds), len(seconds))
 
 
 @dataclass
 class Timing:
-    """One engine on one network.
+    """Hold the result of one engine on one network.
 
     Attributes
     ----------
@@ -29,29 +39,19 @@ class Timing:
         Largest difference from the reference divided by the largest logit.
     failure : str
         Why it was not timed, or not to the end; else empty.
-    turns : list of Turn
-        One for each round.
+    times : Times or None
+        Seconds per call: the minimum of all calls, and the median of the rounds' medians.
     """
 
     engine: str
     error: float | None = None
     failure: str = ""
-    turns: list[Turn] = field(default_factory=list)
-
-    @property
-    def minimum(self) -> float:
-        """Seconds of the quickest call."""
-        return min(turn.minimum for turn in self.turns)
-
-    @property
-    def median(self) -> float:
-        """Seconds: the median of the rounds' medians."""
-        return median(turn.median for turn in self.turns)
+    times: Times | None = None
 
 
 @dataclass
 class Comparison:
-    """All engines on one network with one number of threads.
+    """Hold the results of all engines on one network with one number of threads.
 
     Attributes
     ----------
@@ -74,48 +74,43 @@ class Comparison:
 
     @property
     def timed(self) -> list[Timing]:
-        """The engines that agreed with the reference and finished at least one round."""
-        return [timing for timing in self.timings if timing.turns]
+        """Return the engines that agreed with the reference and finished at least one round."""
+        return [timing for timing in self.timings if timing.times]
 
     def percent_of_peak(self, seconds: float) -> float:
-        """2 * mult-adds / time in per cent of the FMA peak of all threads."""
+        """Return 2 * mult-adds / time in per cent of the FMA peak of all threads."""
         return 100 * 2e-9 * self.mult_adds / seconds / (self.peak * self.threads)
 
-    def best_peer(self, statistic: str) -> float | None:
-        """The least `minimum` or `median` of the other engines; None where there is none."""
-        times = [getattr(t, statistic) for t in self.timed if not t.engine.startswith(OURS)]
-        return min(times, default=None)
-
     def ratio(self, timing: Timing, statistic: str) -> float | None:
-        """An engine's `minimum` or `median` over that of the best peer."""
-        best = self.best_peer(statistic)
-        return None if best is None else float(getattr(timing, statistic) / best)
+        """Return an engine's `minimum` or `median` over the least of the peers, if there is any."""
+        peers = [getattr(t.times, statistic) for t in self.timed if not t.engine.startswith(OURS)]
+        return float(getattr(timing.times, statistic) / min(peers)) if peers else None
 
 
 @dataclass
 class Cold:
-    """One engine from nothing: seconds, bytes.
+    """Hold the result of starting one engine from nothing.
 
     Attributes
     ----------
-    start : list of float
-        Process start to the first result of MobileNetV1.
-    imports : list of float
-        Process start to the end of the engine's import.
-    memory : list of int
-        Peak resident bytes of processes that load MobileNetV1 and run ten images.
+    start : Times or None
+        Seconds from process start to the first result of MobileNetV1.
+    imports : Times or None
+        Seconds from process start to the end of the engine's import.
+    memory : int or None
+        Least peak of resident bytes of the processes that load MobileNetV1 and run ten images.
     size : int
         Installed bytes of the engine's own distribution.
     size_with_needs : int
-        The same with everything that it depends on.
+        Installed bytes of the distribution and of all that it depends on.
     failure : str
         Why something is missing; else empty.
     """
 
     engine: str
-    start: list[float] = field(default_factory=list)
-    imports: list[float] = field(default_factory=list)
-    memory: list[int] = field(default_factory=list)
+    start: Times | None = None
+    imports: Times | None = None
+    memory: int | None = None
     size: int = 0
     size_with_needs: int = 0
     failure: str = ""
@@ -123,7 +118,7 @@ class Cold:
 
 @dataclass
 class Results:
-    """One run of the benchmark.
+    """Hold one run of the benchmark.
 
     Attributes
     ----------
@@ -132,8 +127,8 @@ class Results:
     engines : dict
         Version and settings by engine; those that are not installed are in `missing`.
     rounds : int
-        Asked for.
-    empty, without : list of float
+        Number of rounds that were asked for.
+    empty, without : Times or None
         Seconds of a Python that does nothing, and of the program of the cold starts without an
         engine.
     """
@@ -144,21 +139,44 @@ class Results:
     rounds: int
     comparisons: list[Comparison] = field(default_factory=list)
     cold: list[Cold] = field(default_factory=list)
-    empty: list[float] = field(default_factory=list)
-    without: list[float] = field(default_factory=list)
+    empty: Times | None = None
+    without: Times | None = None
     interrupted: bool = False
 
-    def to_json(self) -> str:
-        """Everything, with every round, and the figures of the report."""
-        data: dict[str, Any] = asdict(self)
-        for comparison, entry in zip(self.comparisons, data["comparisons"], strict=True):
-            for timing, row in zip(comparison.timings, entry["timings"], strict=True):
-                if timing.turns:
-                    row |= {
-                        "minimum": timing.minimum,
-                        "median": timing.median,
-                        "ratio_of_minima": comparison.ratio(timing, "minimum"),
-                        "ratio_of_medians": comparison.ratio(timing, "median"),
-                        "percent_of_peak": comparison.percent_of_peak(timing.minimum),
-                    }
-        return json.dumps(data, indent=1)
+
+def write_runs(runs: Sequence[Results], path: Path) -> None:
+    """Write runs as JSON with nine digits of each figure, a line for each engine."""
+    exact = json.dumps([asdict(run) for run in runs])
+    data = json.loads(exact, parse_float=lambda digits: float(f"{float(digits):.9g}"))
+    innermost = r"\[[^][{}]*\]|\{[^{}]*\}"
+    text = re.sub(innermost, lambda part: re.sub(r"\n *", " ", part[0]), json.dumps(data, indent=1))
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_runs(path: Path) -> list[Results]:
+    """Return the runs in a file of `write_runs`; an empty or missing file has none.
+
+    Raises
+    ------
+    ValueError
+        If the file has other contents.
+    """
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    try:
+        return [_run(entry) for entry in json.loads(text or "[]")]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} has other contents than runs of this benchmark: {error!r}"
+        ) from None
+
+
+def _run(entry: dict[str, Any]) -> Results:
+    def made(kind: Callable[..., T], entry: dict[str, Any], *times: str) -> T:
+        return kind(**entry | {name: entry[name] and Times(*entry[name]) for name in times})
+
+    run = made(Results, entry, "empty", "without")
+    run.comparisons = [Comparison(**row) for row in entry["comparisons"]]
+    for comparison, row in zip(run.comparisons, entry["comparisons"], strict=True):
+        comparison.timings = [made(Timing, timing, "times") for timing in row["timings"]]
+    run.cold = [made(Cold, row, "start", "imports") for row in entry["cold"]]
+    return run

@@ -1,4 +1,4 @@
-"""One network on all engines: write, load, check, then time in rounds.
+"""Run one network on all engines: write, load, check, then time in rounds.
 
 In every round each engine has one turn, in a new random order, while all others are stopped; then
 the FMA peak is sampled. A turn warms up first: caches and thread pools were cold.
@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.peers.networks import TOLERANCE, Network, Reference, pictures
 from benchmarks.peers.process import Worker, WorkerError
-from benchmarks.peers.results import Comparison, Timing, Turn
+from benchmarks.peers.results import Comparison, Times, Timing
 from dsconv.kernels.peak import Peak
 
 WARM, TIMED = 0.03, 0.08  # seconds of a turn
@@ -25,7 +25,7 @@ Progress = Callable[[str], object]
 
 
 class Files:
-    """A network written to a folder, once for each engine, and its reference.
+    """Write a network to a folder, once for each engine, and compute its reference.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Files:
         self._written: dict[str, str] = {}
 
     def of(self, engine: str) -> str:
-        """The engine's file of the network; WorkerError where it cannot be written."""
+        """Return the engine's file of the network; WorkerError if it cannot be written."""
         if engine not in self._written:
             folder = self.folder / engine
             folder.mkdir(exist_ok=True)
@@ -72,12 +72,13 @@ def measure(
     peak: Peak,
     progress: Progress,
 ) -> None:
-    """Fill a comparison; what was measured until an interruption stays in it."""
+    """Fill a comparison; it keeps everything that was measured before an interruption."""
     peak.sample()
     comparison.peak = peak.gflops
     label = f"{comparison.title}, threads {comparison.threads}"
     with ExitStack() as stack:
         running: list[tuple[Timing, Worker]] = []
+        turns: dict[str, list[tuple[float, float]]] = {engine: [] for engine in engines}
         for engine in engines:
             progress(f"{label}: {engine} loads")
             timing = Timing(engine)
@@ -91,10 +92,13 @@ def measure(
             order.shuffle(running)
             for timing, worker in list(running):
                 try:
-                    timing.turns.append(Turn(*worker.call("turn", warm=WARM, timed=TIMED)))
+                    turns[timing.engine].append(worker.call("turn", warm=WARM, timed=TIMED))
                 except WorkerError as error:
                     timing.failure = str(error)
                     running.remove((timing, worker))
+                else:
+                    minima, medians = map(Times.of, zip(*turns[timing.engine], strict=True))
+                    timing.times = Times(minima.minimum, medians.median, minima.rounds)
             for _ in range(PEAK_SAMPLES):
                 peak.sample()
             comparison.peak = peak.gflops

@@ -1,6 +1,6 @@
-"""Installed bytes of an engine: its own distribution, and with all that it depends on.
+"""Count the installed bytes of an engine: its own distribution, and with all that it depends on.
 
-Counted are the files that pip wrote, without .pyc files, which Python makes by itself.
+The files that pip wrote count, but no .pyc files, because Python makes these by itself.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from benchmarks.peers.results import OURS
 
 
 def installed(name: str) -> tuple[int, int]:
-    """(bytes of a distribution, bytes of it and of everything that it needs)."""
+    """Return the bytes of a distribution, and those of it and everything that it needs."""
     sizes = {need: _own(need) for need in sorted(needs(name))}
     return sizes[name], sum(sizes.values())
 
 
 def needs(name: str) -> set[str]:
-    """The distribution and, step by step, all installed ones that it requires; no extras."""
+    """Return the distribution and, step by step, all installed ones that it requires; no extras."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
@@ -33,7 +33,7 @@ def needs(name: str) -> set[str]:
 
 
 def _requires(name: str) -> Iterable[str]:
-    """Normalised names of what a distribution requires without extras."""
+    """Return the normalised names of a distribution's requirements without extras."""
     if name == OURS:
         return ["numpy"]
     here = _distribution(name)
@@ -42,7 +42,7 @@ def _requires(name: str) -> Iterable[str]:
 
 
 def _name(requirement: str) -> str:
-    """The name at the start of a requirement such as "numpy>=1.25; python_version > '3'"."""
+    """Return the name at the start of a requirement such as "numpy>=1.25; python_version > '3'"."""
     match = re.match(r"[\w.-]+", requirement)
     return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
 

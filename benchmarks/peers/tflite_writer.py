@@ -1,4 +1,4 @@
-"""A graph as a .tflite file: a flatbuffer of tensors, buffers and operators.
+"""Write a graph as a .tflite file: a flatbuffer of tensors, buffers and operators.
 
 The schema's classes come with the package `ai-edge-litert`. Tensors are NHWC, convolution weights
 OHWI, depthwise weights (1, KH, KW, C), dense weights (units, Cin). Where the padding is neither
@@ -212,7 +212,7 @@ class _Model:
         self._operator("MEAN", inputs, output, self.schema.ReducerOptionsT(keepDims=keep))
 
     def _padded(self, operation: Operation, place: Window) -> tuple[int, int]:
-        """(tensor, value of the option `padding`) of an operator's first input."""
+        """Return an operator's first input and the value of its option `padding`."""
         x = self._index[operation.inputs[0]]
         size = (operation.shape[0], operation.shape[1])
         kinds = {"same": self.schema.Padding.SAME, "valid": self.schema.Padding.VALID}
@@ -246,7 +246,7 @@ class _Model:
 
 
 def _aligned(schema: Any) -> Any:
-    """A buffer whose data start at a multiple of `ALIGNMENT` in the file."""
+    """Return a buffer whose data start at a multiple of `ALIGNMENT` in the file."""
 
     class Aligned(schema.BufferT):
         def Pack(self, builder: Any) -> Any:

@@ -1,11 +1,11 @@
-"""The process of one engine: `python -m benchmarks.peers.worker ENGINE`.
+"""Serve one engine in a process of its own: `python -m benchmarks.peers.worker ENGINE`.
 
 It reads commands from standard input, each a line of JSON, and answers each with a line:
 {"value": ...} or {"error": "..."}. What engines print goes to standard error.
 
     {"do": "write", "graph": file, "batch": N, "stem": path}   -> the file that was written
     {"do": "load", "path": file, "threads": n, "x": file}      -> file with the logits
-    {"do": "turn", "warm": seconds, "timed": seconds}          -> [minimum, median, calls]
+    {"do": "turn", "warm": seconds, "timed": seconds}          -> [minimum, median]
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEAST_CALLS = 2  # of a turn's timed part, however long they take
 
 
 class Session:
-    """An engine with at most one network."""
+    """Hold an engine with at most one network."""
 
     def __init__(self, name: str) -> None:
         self._engine = engine(name)
@@ -50,16 +50,16 @@ class Session:
         np.save(logits, self._run())
         return logits
 
-    def turn(self, warm: float, timed: float) -> tuple[float, float, int]:
+    def turn(self, warm: float, timed: float) -> tuple[float, float]:
         """Run for `warm` seconds and at least once, then time single calls for `timed` seconds."""
         assert self._run is not None, "load first"
         repeat(self._run, warm, 1)
         times = repeat(self._run, timed, LEAST_CALLS)
-        return min(times), median(times), len(times)
+        return min(times), median(times)
 
 
 def repeat(run: Callable[[], Any], seconds: float, least: int) -> list[float]:
-    """Seconds of each call, until they add up to `seconds` and are at least `least`."""
+    """Return the seconds of each call, of at least `least` calls and for `seconds` in total."""
     times: list[float] = []
     end = perf_counter() + seconds
     while len(times) < least or perf_counter() < end:
@@ -70,7 +70,7 @@ def repeat(run: Callable[[], Any], seconds: float, least: int) -> list[float]:
 
 
 def serve(session: Session, commands: TextIO, replies: TextIO) -> None:
-    """Answer commands until their end."""
+    """Answer commands until there are no more."""
     for line in commands:
         try:
             arguments = json.loads(line)

@@ -1,1 +1,1 @@
-"""Measurements: `python -m dsconv.bench`; `timing`, `peak` and `machine` serve any benchmark."""
+"""Measurements: `python -m dsconv.bench`; `timing` and `machine` serve any benchmark."""

@@ -1,6 +1,6 @@
-"""`python -m dsconv.bench`: MobileNetV1's blocks and the network, standard beside separable.
+"""Time MobileNetV1's blocks and the whole network, standard beside separable.
 
-With --model NAME one network instead, step by step.
+This is `python -m dsconv.bench`; with --model NAME it times one network instead, step by step.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dsconv.bench.report import render
 from dsconv.bench.results import Results
 from dsconv.kernels.threads import threads_or_default
 from dsconv.models.topologies.blocks import checked_alpha
+from dsconv.text.terminal import ProgressLine
 
 INTERRUPTED = 130  # exit status of a program that Ctrl-C ended
 
@@ -29,48 +30,42 @@ def main(arguments: Sequence[str] | None = None, progress: Progress | None = Non
     Parameters
     ----------
     arguments
-        As in the shell; None takes the shell's.
+        Command-line arguments; None stands for those of the process.
     progress
-        Takes a short text whenever the work moves on. None writes a line on standard error where
-        that is a terminal.
+        Called with a short text whenever the work moves on. None writes a `ProgressLine`.
 
     Returns
     -------
     int
-        Exit status: 0, or 130 after Ctrl-C, or 1 where the memory did not suffice or the JSON
-        file could not be written. What was measured until then is printed in every case.
+        Exit status: 0, or 130 after Ctrl-C, or 1 if the memory did not suffice or the JSON file
+        could not be written. Everything that was measured is printed in every case.
     """
     parser = _parser()
     wanted = parser.parse_args(arguments)
     results = _plan(parser, wanted)
-    line = ProgressLine()
-    status = 0
+    status, failure = 0, ""
     try:
-        recorder = Recorder(results, progress or line.show)
-        if wanted.model:
-            single.measure(recorder, results.options)
-        else:
-            blocks.measure(recorder, results.options)
-            if not wanted.blocks_only:
-                networks.measure(recorder, results.options)
+        with ProgressLine() as line:
+            recorder = Recorder(results, progress or line.write)
+            if wanted.model:
+                single.measure(recorder, results.options)
+            else:
+                blocks.measure(recorder, results.options)
+                if not wanted.blocks_only:
+                    networks.measure(recorder, results.options)
     except KeyboardInterrupt:
         results.interrupted, status = True, INTERRUPTED
     except MemoryError as error:
-        results.interrupted, status = True, _fail(parser, f"argument --batch: {error}")
-    finally:
-        line.clear()
+        results.interrupted, failure = True, f"argument --batch: {error}"
     print(render(results))
     if wanted.json:
         try:
             wanted.json.write_text(results.to_json() + "\n", encoding="utf-8")
         except OSError as error:
-            status = _fail(parser, f"argument --json: {error}")
-    return status
-
-
-def _fail(parser: argparse.ArgumentParser, message: str) -> int:
-    print(f"{parser.prog}: error: {message}", file=sys.stderr)
-    return 1
+            failure = f"argument --json: {error}"
+    if failure:
+        print(f"{parser.prog}: error: {failure}", file=sys.stderr)
+    return 1 if failure else status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _plan(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> Results:
-    """Results without times for what was asked for; ends with an error where it cannot be."""
+    """Return results without times for the arguments; end with an error if they do not fit."""
     network = wanted.model or "mobilenet_v1"
     if wanted.model and wanted.blocks_only:
         parser.error("argument --blocks-only: not allowed with argument --model")
@@ -140,25 +135,6 @@ def _alpha(text: str) -> float:
         return checked_alpha(float(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}") from None
-
-
-class ProgressLine:
-    """One line on standard error that is written over and over, on a terminal alone."""
-
-    def __init__(self) -> None:
-        self._shown = 0
-        self._on = sys.stderr.isatty()
-
-    def show(self, text: str) -> None:
-        """Write `text` over the last one."""
-        if self._on:
-            print(f"\r{text[:78]:<{self._shown}}", end="", file=sys.stderr, flush=True)
-            self._shown = len(text[:78])
-
-    def clear(self) -> None:
-        """Leave an empty line."""
-        self.show("")
-        self.show("")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""MobileNetV1's blocks one by one: a standard 3x3 convolution beside depthwise + pointwise.
+"""Measure MobileNetV1's blocks one by one: a standard 3x3 convolution beside depthwise + pointwise.
 
 Both sides have bias and ReLU6, as after folding batch norm, and run on the same map.
 """
@@ -20,7 +20,7 @@ from dsconv.layers import Conv2D
 
 
 class Block(NamedTuple):
-    """The shapes of one block, for one image."""
+    """Describe the shapes of one block, for one image."""
 
     name: str
     input: tuple[int, int, int]  # H, W, Cin
@@ -33,7 +33,7 @@ class Block(NamedTuple):
 
 
 def blocks(options: Mapping[str, Any]) -> list[Block]:
-    """The blocks of `models.mobilenet_v1(**options)` and of its standard counterpart."""
+    """Return the blocks of `models.mobilenet_v1(**options)` and its standard counterpart."""
     standard = models.get("mobilenet_v1_standard", **options)
     separable = models.get("mobilenet_v1", **options).cost().by_layer()
     found = []
@@ -44,23 +44,16 @@ def blocks(options: Mapping[str, Any]) -> list[Block]:
         layer, shapes = node.layer, standard.input_shapes(name)
         height, width, channels = shapes[0]
         window = layer.window(shapes)
+        parts = (separable[f"{block}/{name}"].mult_adds for name in ("depthwise", "pointwise"))
         found.append(
-            Block(
-                block.removeprefix("block"),
-                (height, width, channels),
-                layer.filters,
-                window.kernel,
-                window.stride,
-                window.pad,
-                layer.mult_adds(shapes),
-                sum(separable[f"{block}/{name}"].mult_adds for name in ("depthwise", "pointwise")),
-            )
-        )
+            Block(block.removeprefix("block"), (height, width, channels), layer.filters,
+                  window.kernel, window.stride, window.pad, layer.mult_adds(shapes), sum(parts))
+        )  # fmt: skip
     return found
 
 
 def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
-    """Measure all blocks of MobileNetV1, and what packing their weights takes."""
+    """Measure all blocks of MobileNetV1, and the time of packing their weights."""
     results = recorder.results
     packing = {kind: Packing(kind) for kind in ("conv2d", "depthwise", "pointwise")}
     results.packing += packing.values()
@@ -83,7 +76,7 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
 def _functions(
     block: Block, batch: int, threads: int, packing: Mapping[str, Packing]
 ) -> tuple[Function, Function]:
-    """The two sides as functions without arguments, on packed random weights."""
+    """Return the two sides as functions without arguments, on packed random weights."""
     random = np.random.default_rng(0)
 
     def packed(kind: str, *shape: int) -> PackedWeight:

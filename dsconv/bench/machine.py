@@ -1,4 +1,4 @@
-"""What a measurement has to say about the machine and the programs that made it."""
+"""Describe the machine and the programs that made a measurement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsconv.kernels import dispatch
 
 
 def facts() -> dict[str, str]:
-    """Processor, system, kernels in use, versions and date: each a line for people."""
+    """Return processor, system, kernels in use, versions and date, a line of text for each."""
     kernels = dispatch.kernels
     fma = "FMA" if kernels.has_fma else "no FMA: multiply, then add"
     return {
@@ -27,7 +27,7 @@ def facts() -> dict[str, str]:
 
 
 def processor() -> str:
-    """Name of the processor, as the system tells it."""
+    """Return the name that the system has for the processor."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             for line in file:
@@ -40,7 +40,7 @@ def processor() -> str:
 
 
 def _load() -> str:
-    """How busy the machine is: what else runs takes its share of every time."""
+    """Describe how busy the machine is, because other programs lengthen every time."""
     try:
         return f"load {os.getloadavg()[0]:.1f} before the run"
     except (AttributeError, OSError):

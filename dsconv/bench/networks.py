@@ -1,4 +1,4 @@
-"""The whole MobileNetV1 beside its standard counterpart, compiled with seeded random weights."""
+"""Measure the whole MobileNetV1 beside its standard counterpart, both with random weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
-    """Measure both networks in turn, and what compiling them takes."""
+    """Measure both networks in turn, and the time of compiling each."""
     results = recorder.results
     graphs = [models.get(name, **options) for name in ("mobilenet_v1_standard", "mobilenet_v1")]
     recorder.progress("whole networks: compiling")
@@ -38,7 +38,7 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
 
 
 def compiled(graph: Graph, results: Results) -> Any:
-    """The graph as a model with random weights; the time goes into `results.compiling`."""
+    """Compile a graph with random weights; `results.compiling` gets the time that it took."""
     weights = graph.init_weights(0)
     start = perf_counter()
     model = graph.compile(weights, results.threads)
@@ -50,6 +50,6 @@ def compiled(graph: Graph, results: Results) -> Any:
 
 
 def pictures(graph: Graph, batch: int) -> np.ndarray:
-    """A random batch for the graph's input: (batch, H, W, C), float32."""
+    """Return a random batch for the graph's input: (batch, H, W, C), float32."""
     shape = (batch, *graph.shape(graph.inputs[0]))
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)

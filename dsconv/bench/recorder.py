@@ -1,4 +1,4 @@
-"""Fills results round by round, with a sample of the FMA peak in every round."""
+"""Fill results round by round, with a sample of the FMA peak in every round."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Progress = Callable[[str], object]
 
 
 class Recorder:
-    """Measures into results, which hold every finished round if the run is interrupted.
+    """Measure into results, which hold every finished round if the run is interrupted.
 
     Parameters
     ----------
     results
-        Tells batch, threads and repeats; takes the peak.
+        Has batch, threads and repeats; gets the peak.
     progress
         Called with a short text before every round.
     """

@@ -1,21 +1,22 @@
-"""Results as text: a header, then tables for a terminal of 120 columns with a line per column."""
+"""Turn results into text: a header, tables of at most 120 columns, and a line for each column."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from dsconv.bench.results import Comparison, Packing, Results, Speed, Step
-from dsconv.bench.table import plain, table
+from dsconv.text.peak import marked, percent_of_peak, with_footnote
+from dsconv.text.tables import text_table
 
 
 def render(results: Results) -> str:
-    """Everything that was measured; parts that hold nothing are left out."""
+    """Return everything that was measured as text, without the parts that hold nothing."""
     parts = [_header(results)]
     if any(item.measured for item in results.blocks + results.networks):
-        parts += [_comparisons(results), _COMPARISON_NOTES]
+        parts.append(with_footnote(f"{_comparisons(results)}\n\n{_COMPARISON_NOTES}"))
     if results.whole and results.whole.seconds:
         parts += [
-            _steps(results, results.whole.speed),
+            with_footnote(_steps(results, results.whole.speed)),
             _by_kind(results.steps, "kind of step"),
             _by_kind(results.layers, "kind of layer"),
             _STEP_NOTES,
@@ -46,12 +47,13 @@ def _header(results: Results) -> str:
 # Blocks and whole networks, standard beside separable
 
 _SIDE = ("ms", "min", "GFLOP/s", "%peak")
-_COLUMNS = (  # title of the group, columns
-    ("", ("#", "map -> N /stride")),
-    ("mult-adds, M", ("std.", "sep.")),
-    ("sep. / std.", ("pred.", "median", "min")),
-    ("standard 3x3", _SIDE),
-    ("depthwise + pointwise", _SIDE),
+_COLUMNS = ("#", "map -> N /stride", "std.", "sep.", "pred.", "median", "min", *_SIDE, *_SIDE)
+_TITLES = (
+    ("", 2),
+    ("mult-adds, M", 2),
+    ("sep. / std.", 3),
+    ("standard 3x3", 4),
+    ("depthwise + pointwise", 4),
 )
 
 _COMPARISON_NOTES = """\
@@ -66,38 +68,38 @@ A block runs alone, a function call at a time, its weights in the caches; a netw
 
 
 def _comparisons(results: Results) -> str:
+    def row(
+        name: str, shape: str, predicted: float, standard: Speed, separable: Speed
+    ) -> list[str]:
+        ratios = (
+            predicted, separable.median / standard.median, separable.minimum / standard.minimum
+        )  # fmt: skip
+        return [
+            name,
+            shape,
+            *(_millions(side.mult_adds) for side in (standard, separable)),
+            *(f"{ratio:.3f}" for ratio in ratios),
+            *_speed(standard, results),
+            *_speed(separable, results),
+        ]
+
+    def rows(items: Sequence[Comparison]) -> list[list[str]]:
+        return [
+            row(item.name, item.shape, item.predicted, item.standard.speed, item.separable.speed)
+            for item in items
+        ]
+
     blocks, networks = (
         [item for item in items if item.measured] for items in (results.blocks, results.networks)
     )
-    ends = [_comparison_row(item, results) for item in networks]
+    ends = rows(networks)
     if blocks:
         standard = _sum([item.standard.speed for item in blocks])
         separable = _sum([item.separable.speed for item in blocks])
         ratio = separable.mult_adds / standard.mult_adds
-        what = f"sum of {len(blocks)} blocks"
-        ends.insert(0, _row("", what, ratio, standard, separable, results))
-    rows = [_comparison_row(item, results) for item in blocks]
-    return table(_COLUMNS, [rows, ends], texts=2)
-
-
-def _comparison_row(item: Comparison, results: Results) -> list[str]:
-    standard, separable = item.standard.speed, item.separable.speed
-    return _row(item.name, item.shape, item.predicted, standard, separable, results)
-
-
-def _row(
-    name: str, shape: str, predicted: float, standard: Speed, separable: Speed, results: Results
-) -> list[str]:
-    medians = separable.median / standard.median
-    minima = separable.minimum / standard.minimum
-    return [
-        name,
-        shape,
-        *(_millions(side.mult_adds) for side in (standard, separable)),
-        *(f"{ratio:.3f}" for ratio in (predicted, medians, minima)),
-        *_speed(standard, results),
-        *_speed(separable, results),
-    ]
+        ends.insert(0, row("", f"sum of {len(blocks)} blocks", ratio, standard, separable))
+    numbers = range(2, len(_COLUMNS))
+    return text_table(_COLUMNS, rows(blocks), ends, right=numbers, titles=_TITLES)
 
 
 # One network, step by step
@@ -114,7 +116,7 @@ kind of layer the same run with every convolution as a step of its own, as table
 
 
 def _steps(results: Results, whole: Speed) -> str:
-    """A row for each step, their sum, and the whole call."""
+    """Return a row for each step, their sum, and the whole call."""
     speeds = [step.speed for step in results.steps]
     total = _sum(speeds)
 
@@ -126,11 +128,12 @@ def _steps(results: Results, whole: Speed) -> str:
         row(step.name, step.kind, speed) for step, speed in zip(results.steps, speeds, strict=True)
     ]
     ends = [row("sum of the steps", "", total), row("whole call", "", whole)]
-    return plain(("step", "kind", "mult-adds, M", *_SIDE, "%time"), rows, ends, texts=2)
+    header = ("step", "kind", "mult-adds, M", *_SIDE, "%time")
+    return text_table(header, rows, ends, right=range(2, len(header)))
 
 
 def _by_kind(steps: Sequence[Step], what: str) -> str:
-    """Steps of each kind together, those with the most mult-adds first (MobileNetV1, table 2)."""
+    """Return a row for each kind of step, most mult-adds first (MobileNetV1, table 2)."""
     kinds: dict[str, list[Step]] = {}
     for step in steps:
         kinds.setdefault(step.kind, []).append(step)
@@ -148,14 +151,15 @@ def _by_kind(steps: Sequence[Step], what: str) -> str:
          f"{1e3 * values[kind][2]:.3f}"]
         for kind in sorted(kinds, key=lambda kind: values[kind], reverse=True)
     ]  # fmt: skip
-    return plain((what, "number", "% mult-adds", "% parameters", "% time", "ms"), rows)
+    header = (what, "number", "% mult-adds", "% parameters", "% time", "ms")
+    return text_table(header, rows, right=range(1, len(header)))
 
 
 # Parts of all tables
 
 
 def _packing(results: Results) -> str:
-    """Rows for the kinds of layers in the blocks and their total, then for whole networks."""
+    """Return rows for the kinds of layers in the blocks, for their total, for whole networks."""
 
     def row(item: Packing) -> list[str]:
         return [item.what, str(item.layers), _millions(item.weights), f"{1e3 * item.seconds:.1f}"]
@@ -167,25 +171,30 @@ def _packing(results: Results) -> str:
         sum(item.weights for item in kinds),
         sum(item.seconds for item in kinds),
     )
-    return plain(
+    return text_table(
         ("packing of weights, once, outside of the times above", "layers", "weights, M", "ms"),
         [row(item) for item in kinds],
         [row(total)] if kinds else [],
         [row(item) for item in results.compiling],
+        right=(1, 2, 3),
     )
 
 
 def _sum(speeds: Sequence[Speed]) -> Speed:
-    """The sums of the mult-adds, of the medians and of the minima."""
+    """Return the sums of the mult-adds, of the medians and of the minima."""
     return Speed(*map(sum, zip(*speeds, strict=True)))
 
 
 def _speed(speed: Speed, results: Results) -> list[str]:
-    """Cells under `_SIDE`; no rate for what has no mult-adds."""
-    times = [f"{1e3 * seconds:.3f}" for seconds in (speed.median, speed.minimum)]
+    """Return cells under `_SIDE`; what has no mult-adds has no rate."""
+    median, minimum = (f"{1e3 * seconds:.3f}" for seconds in (speed.median, speed.minimum))
     if not speed.mult_adds:
-        return [*times, "", ""]
-    return [*times, f"{speed.gflops:.1f}", f"{results.percent_of_peak(speed):.1f}"]
+        return [median, minimum, "", ""]
+    percent, most = (
+        results.percent_of_peak(speed.mult_adds, seconds)
+        for seconds in (speed.median, speed.minimum)
+    )
+    return [median, marked(minimum, most), f"{speed.gflops:.1f}", percent_of_peak(percent)]
 
 
 def _millions(count: int) -> str:

@@ -1,25 +1,15 @@
-"""What was measured, as plain data: filled while a benchmark runs, printed and written after it."""
+"""Hold what was measured as plain data: filled while a benchmark runs, printed and written after."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, NamedTuple, TypeVar
-
-T = TypeVar("T")
+from typing import Any, NamedTuple
 
 
 class Speed(NamedTuple):
-    """What the times of one thing, or of several in sum, say.
-
-    Attributes
-    ----------
-    mult_adds : int
-        Multiply-adds of one call, for the whole batch.
-    median, minimum : float
-        Seconds per call.
-    """
+    """Sum up the times of one thing: mult-adds of one call, median and minimum of its seconds."""
 
     mult_adds: int
     median: float
@@ -27,13 +17,13 @@ class Speed(NamedTuple):
 
     @property
     def gflops(self) -> float:
-        """GFLOP/s = 2 * mult-adds / median time / 1e9."""
+        """Return GFLOP/s = 2 * mult-adds / median time / 1e9."""
         return 2 * self.mult_adds / self.median / 1e9
 
 
 @dataclass
 class Timed:
-    """Mult-adds of one call, for the whole batch, and seconds per call, one for every round."""
+    """Collect seconds per call, one for every round, beside the mult-adds of the whole batch."""
 
     mult_adds: int
     seconds: list[float] = field(default_factory=list)
@@ -45,7 +35,7 @@ class Timed:
 
 @dataclass(kw_only=True)
 class Step(Timed):
-    """One step of a compiled network; mult-adds as in `Timed`."""
+    """Collect the times of one step of a compiled network."""
 
     name: str
     kind: str
@@ -54,7 +44,7 @@ class Step(Timed):
 
 @dataclass
 class Comparison:
-    """A standard convolution (or network) beside its depthwise separable counterpart.
+    """Compare a standard convolution (or network) with its depthwise separable counterpart.
 
     `predicted` is the ratio separable / standard of their mult-adds.
     """
@@ -67,13 +57,13 @@ class Comparison:
 
     @property
     def measured(self) -> bool:
-        """Whether both sides have at least one time."""
+        """Return whether both sides have at least one time."""
         return bool(self.standard.seconds and self.separable.seconds)
 
 
 @dataclass
 class Packing:
-    """What it took to pack the weights of some layers, once."""
+    """Count the layers and weights that were packed once, and the seconds that it took."""
 
     what: str
     layers: int = 0
@@ -83,7 +73,7 @@ class Packing:
 
 @dataclass
 class Results:
-    """One run of the benchmark.
+    """Hold one run of the benchmark.
 
     Attributes
     ----------
@@ -106,7 +96,7 @@ class Results:
     whole : Timed or None
         Whole calls of that network.
     interrupted : bool
-        Whether the run was stopped before its end.
+        True if the run was stopped before its end.
     """
 
     network: str
@@ -126,40 +116,19 @@ class Results:
     whole: Timed | None = None
     interrupted: bool = False
 
-    def percent_of_peak(self, speed: Speed) -> float:
-        """GFLOP/s at the median time, in per cent of the peak of all threads."""
-        return 100 * speed.gflops / (self.peak * self.threads)
+    def percent_of_peak(self, mult_adds: int, seconds: float) -> float:
+        """Return 2 * mult-adds / time in per cent of the peak of all threads."""
+        return 100 * (2 * mult_adds / seconds / 1e9) / (self.peak * self.threads)
 
     def to_json(self) -> str:
-        """Every single time as JSON, and what follows from them; `from_json` reads it."""
+        """Return every single time as JSON, with the figures that follow from the times."""
 
         def plain(value: Any) -> Any:
             data = dict(vars(value))
             if isinstance(value, Timed) and value.seconds:
-                data |= value.speed._asdict()
-                data["gflops"] = value.speed.gflops
-                data["percent_of_peak"] = self.percent_of_peak(value.speed)
+                speed = value.speed
+                data |= speed._asdict() | {"gflops": speed.gflops}
+                data["percent_of_peak"] = self.percent_of_peak(speed.mult_adds, speed.median)
             return data
 
         return json.dumps(plain(self), indent=1, default=plain)
-
-    @classmethod
-    def from_json(cls, text: str) -> Results:
-        """What `to_json` wrote."""
-        results = _of(cls, json.loads(text))
-        results.blocks = [_of(Comparison, item) for item in results.blocks]
-        results.networks = [_of(Comparison, item) for item in results.networks]
-        for item in results.blocks + results.networks:
-            item.standard = _of(Timed, item.standard)
-            item.separable = _of(Timed, item.separable)
-        results.packing = [_of(Packing, item) for item in results.packing]
-        results.compiling = [_of(Packing, item) for item in results.compiling]
-        results.steps = [_of(Step, item) for item in results.steps]
-        results.layers = [_of(Step, item) for item in results.layers]
-        results.whole = results.whole and _of(Timed, results.whole)
-        return results
-
-
-def _of(kind: type[T], data: Any) -> T:
-    """A dataclass from a dict that holds its fields, perhaps among other things."""
-    return kind(**{item.name: data[item.name] for item in fields(kind)})  # type: ignore[arg-type]

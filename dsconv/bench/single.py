@@ -1,4 +1,4 @@
-"""One network on its own, step by step, through `Model.profile`."""
+"""Measure one network step by step through `Model.profile`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
     Raises
     ------
     MemoryError
-        Where a profile does not take so large a batch.
+        If the batch is too large for a profile.
     """
     results = recorder.results
     graph = models.get(results.network, **options)
@@ -46,21 +46,16 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
 
 
 def profile(model: Model, x: Any) -> list[Step]:
-    """The steps of one run of `model`, whose own counts are those of one image."""
+    """Return the steps of one run of `model`, with the counts of the whole batch."""
     return [
-        Step(
-            name=step.name,
-            kind=step.kind,
-            mult_adds=step.mult_adds * len(x),
-            parameters=step.parameters,
-            seconds=list(step.times),
-        )
+        Step(step.mult_adds * len(x), step.times, name=step.name, kind=step.kind,
+             parameters=step.parameters)
         for step in model.profile(x, repeats=1).steps
-    ]
+    ]  # fmt: skip
 
 
 def unfused(graph: Graph, threads: int) -> Model:
-    """A model whose every convolution is a step of its own, with batch norm and clip folded in."""
+    """Compile a graph so that every convolution, with batch norm and clip, is a step of its own."""
     from dsconv.compiler.lowering import lower
     from dsconv.compiler.model import Model
     from dsconv.compiler.passes import LAYERWISE, optimise

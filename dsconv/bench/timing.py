@@ -1,4 +1,4 @@
-"""Interleaved timing: functions in turn, A B A B ..., so that a slow moment hits them all."""
+"""Time functions in turn, A B A B ..., so that a slow moment of the machine hits them all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 Function = Callable[[], Any]
 
-LEAST = 2e-3  # seconds that one measurement takes at least
+LEAST = 2e-3  # shortest measurement in seconds
 
 
 def rounds(
@@ -17,36 +17,36 @@ def rounds(
 ) -> Iterator[tuple[float, ...]]:
     """Time the functions in turn, `repeats` times.
 
-    A function that is quicker than `least` is called as often as it takes to last that long, and
-    the time is divided by the number of calls, which is found before the first round. One more
-    call before each measurement, not timed, brings the function's data back into the caches.
+    A function that is quicker than `least` is called several times in one measurement, and the
+    time is divided by the number of calls, which is found before the first round. One call before
+    each measurement, not timed, brings the function's data back into the caches.
 
     Parameters
     ----------
     functions
-        They take no arguments.
+        Callables without arguments.
     repeats
         Number of rounds.
     least
-        In seconds.
+        Shortest measurement in seconds.
 
     Yields
     ------
     tuple of float
-        Seconds per call of each function, once for every round. A caller that leaves early keeps
-        what it has got, and may do other work between the rounds.
+        Seconds per call of each function, once for every round. The caller may do other work
+        between the rounds, or stop before the last one.
     """
     calls = [calls_for(function, least) for function in functions]
     for _ in range(repeats):
         times = []
         for function, n in zip(functions, calls, strict=True):
-            function()  # its data are in the caches again, after the others' turns
+            function()  # brings its data into the caches again
             times.append(seconds(function, n) / n)
         yield tuple(times)
 
 
 def calls_for(function: Function, least: float = LEAST) -> int:
-    """How many calls of `function` last at least `least` seconds; the first one warms up."""
+    """Return how many calls of `function` last at least `least` seconds; the first one warms up."""
     function()
     calls = 1
     while (time := seconds(function, calls)) < least:
@@ -55,7 +55,7 @@ def calls_for(function: Function, least: float = LEAST) -> int:
 
 
 def seconds(function: Function, calls: int = 1) -> float:
-    """Seconds that so many calls take together."""
+    """Return the seconds of `calls` calls together."""
     start = perf_counter()
     for _ in range(calls):
         function()

@@ -48,10 +48,10 @@ class Profile:
     images: int
 
     def __str__(self) -> str:
-        return f"{text_table(_HEADER, self._rows(), _NUMBERS)}\n{self._footer()}"
+        return f"{text_table(_HEADER, self._rows(), right=_NUMBERS)}\n{self._footer()}"
 
     def to_markdown(self) -> str:
-        return f"{markdown_table(_HEADER, self._rows(), _NUMBERS)}\n\n{self._footer()}"
+        return f"{markdown_table(_HEADER, self._rows(), right=_NUMBERS)}\n\n{self._footer()}"
 
     def _rows(self) -> list[list[str]]:
         total = median(self.total)

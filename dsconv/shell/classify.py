@@ -1,4 +1,4 @@
-"""`dsconv classify`: what picture files show, one file after the other."""
+"""Classify picture files, one after the other, for `dsconv classify`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDEST = 40  # characters to which the table's first column grows
 
 
 class Result(NamedTuple):
-    """The best classes of a picture, or why there are none."""
+    """Hold the best classes of a picture, or the reason why there are none."""
 
     picture: str
     predictions: list[Prediction]
@@ -67,8 +67,7 @@ def classify_files(
     failed: list[str] = []
     results = _results(model, pictures, top, failed)
     if form == "text":
-        width = max(len(_shown(picture)) for picture in pictures)
-        _print_table(results, min(width, _WIDEST))
+        _print_table(results, min(_WIDEST, max(len(_shown(picture)) for picture in pictures)))
     else:
         {"csv": _print_csv, "json": _print_json}[form](results)
     return 1 if failed else 0
@@ -77,10 +76,10 @@ def classify_files(
 def _results(
     model: Classifier, pictures: Sequence[str], top: int, failed: list[str]
 ) -> Iterator[Result]:
-    """Classify one picture after the other; those that fail are reported and noted in `failed`."""
+    """Yield a result for each picture; report those that fail and append them to `failed`."""
     show = None if len(pictures) > 1 else False
     with warnings.catch_warnings(), Progress("classify", len(pictures), show=show) as bar:
-        warnings.simplefilter("ignore")  # decoders', about pictures that they read all the same
+        warnings.simplefilter("ignore")  # decoders warn of pictures that they read all the same
         for number, picture in enumerate(pictures):
             bar.update(number)
             try:
@@ -96,9 +95,9 @@ def _results(
 
 
 def _print_table(results: Iterable[Result], width: int) -> None:
-    for result in results:
-        start = _shown(result.picture)
-        for p in result.predictions:
+    for picture, predictions, _ in results:
+        start = _shown(picture)
+        for p in predictions:
             print(f"{start:{width}}  {p.probability:7.2%}  {_shown(p.name)}", flush=True)
             start = ""
 
@@ -114,23 +113,18 @@ def _print_csv(results: Iterable[Result]) -> None:
 
 
 def _print_json(results: Iterable[Result]) -> None:
-    document = [
-        {"picture": picture, "error": error}
-        if error is not None
-        else {
-            "picture": picture,
-            "predictions": [
-                {"class": p.number, "name": p.name, "probability": p.probability}
-                for p in predictions
-            ],
-        }
-        for picture, predictions, error in results
-    ]
+    document: list[dict[str, object]] = []
+    for picture, predictions, error in results:
+        classes = [
+            {"class": p.number, "name": p.name, "probability": p.probability} for p in predictions
+        ]
+        told = {"predictions": classes} if error is None else {"error": error}
+        document.append({"picture": picture, **told})
     print(json.dumps(document, indent=2))  # in ASCII, so that every file name comes through
 
 
 def _reason(error: Exception, picture: str) -> str:
-    """An error's message without the file's name, which stands before it."""
+    """Return an error's message without the name of the picture, which is printed before it."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).removeprefix(f"{picture}: ") or type(error).__name__

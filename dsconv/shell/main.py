@@ -1,4 +1,4 @@
-"""The command line: `dsconv` and `python -m dsconv`."""
+"""Run the command line: `dsconv` and `python -m dsconv`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from typing import Any
 from dsconv import __version__
 from dsconv.text.terminal import printable
 
+# Commands import what they need when they run, so that `dsconv --help` answers at once.
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
-    options = _parser().parse_args(arguments)
+    """Run one command and return its exit status."""
+    options = vars(_parser().parse_args(arguments))
     try:
-        status: int | None = options.run(options)
+        status: int | None = options.pop("run")(**options)
         sys.stdout.flush()
         return status or 0
     except BrokenPipeError:  # `dsconv summary ... | head` has read enough
@@ -25,92 +27,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (ImportError, MemoryError, OSError, TypeError, ValueError) as error:
-        lines = str(error).split("\n")
-        print("dsconv: " + "\n".join(map(printable, lines)), file=sys.stderr)
+        print("dsconv: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
         return 1
     return 0
 
 
-def _classify(options: argparse.Namespace) -> int:
+def _classify(**options: Any) -> int:
     from dsconv.shell.classify import classify_files
 
-    return classify_files(
-        options.pictures,
-        options.weights,
-        top=options.top,
-        threads=options.threads,
-        resolution=options.resolution,
-        labels=options.labels,
-        form=options.form,
-    )
+    return classify_files(**options)
 
 
-def _summary(options: argparse.Namespace) -> None:
-    summary = _graph(options).summary()
-    print(_formatted(summary, options.format))
-
-
-def _models(options: argparse.Namespace) -> None:
+def _summary(model: str, format: str, **options: Any) -> None:
     from dsconv import models
 
-    for name in models.names():
-        graph = models.get(name)
-        cost = graph.cost()
-        height, width, _ = graph.shape(graph.inputs[0])
-        print(
-            f"{name:26} {height:4} x {width:<4} {cost.mult_adds / 1e6:10,.1f} M mult-adds"
-            f" {cost.trainable_parameters / 1e6:8.2f} M parameters"
-        )
+    _print(models.get(model, **_given(model, options)).summary(), format)
 
 
-def _explain(options: argparse.Namespace) -> None:
+def _explain(model: str, format: str, **options: Any) -> None:
     from dsconv.counts.explain import explain
 
-    explanation = explain(options.model, **_model_arguments(options))
-    print(_formatted(explanation, options.format))
+    _print(explain(model, **_given(model, options)), format)
 
 
-def _table(options: argparse.Namespace) -> None:
+def _table(format: str) -> None:
     from dsconv.counts.table import table
 
-    print(_formatted(table(), options.format))
+    _print(table(), format)
 
 
-def _info(options: argparse.Namespace) -> None:
+def _models() -> None:
+    from dsconv import models
+    from dsconv.text.tables import text_table
+
+    rows = []
+    for graph in map(models.get, models.names()):
+        height, width, _ = graph.shape(graph.inputs[0])
+        cost = graph.cost()
+        counts = (f"{cost.mult_adds / 1e6:,.1f}", f"{cost.trainable_parameters / 1e6:.2f}")
+        rows.append((graph.name, f"{height} x {width}", *counts))
+    print(text_table(("network", "pixels", "M mult-adds", "M parameters"), rows, right=(1, 2, 3)))
+
+
+def _info() -> None:
     from dsconv import show_config
 
     show_config()
 
 
-def _formatted(output: Any, form: str) -> str:
-    if form == "text":
-        return str(output)
-    return output.to_markdown() if form == "markdown" else output.to_json()
+def _print(output: Any, form: str) -> None:
+    texts = {"text": output.__str__, "markdown": output.to_markdown, "json": output.to_json}
+    print(texts[form]())
 
 
-def _graph(options: argparse.Namespace) -> Any:
+def _given(model: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are given; raise ValueError for one that the model does not take."""
     from dsconv import models
 
-    return models.get(options.model, **_model_arguments(options))
-
-
-def _model_arguments(options: argparse.Namespace) -> dict[str, Any]:
-    """--alpha, --resolution and --classes as far as they are given and the builder takes them."""
-    from dsconv import models
-
-    if options.model not in models.names():
-        raise ValueError(
-            f"there is no model {options.model!r}; known are {', '.join(models.names())}"
-        )
-    taken = inspect.signature(getattr(models, options.model)).parameters
-    given = {
-        name: getattr(options, name)
-        for name in ("alpha", "resolution", "classes")
-        if getattr(options, name) is not None
-    }
-    for name in given:
-        if name not in taken:
-            raise ValueError(f"--{name} does not apply to {options.model}")
+    if model not in models.names():
+        raise ValueError(f"there is no model {model!r}; known are {', '.join(models.names())}")
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given.keys() - inspect.signature(getattr(models, model)).parameters:
+        raise ValueError(f"--{name} does not apply to {model}")
     return given
 
 
@@ -120,53 +98,42 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dsconv {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    classify = commands.add_parser("classify", help="name what pictures show")
-    _add_classify(classify)
-
+    _add_classify(commands.add_parser("classify", help="name what pictures show"))
     for name, run, text in (
         ("summary", _summary, "the layers of a network with shapes and costs"),
         ("explain", _explain, "what other counters say of a network, and why"),
+        ("models", _models, "the networks that are built in"),
+        ("table", _table, "the papers' comparison tables, recomputed"),
+        ("info", _info, "version, instruction set, compiler, threads"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("model", metavar="MODEL", help="a name that `dsconv models` prints")
-        command.add_argument("--alpha", type=float, help="width multiplier")
-        command.add_argument("--resolution", type=_positive, metavar="PIXELS")
-        command.add_argument("--classes", type=_positive, metavar="N")
-        _add_format(command)
         command.set_defaults(run=run)
-
-    models = commands.add_parser("models", help="the networks that are built in")
-    models.set_defaults(run=_models)
-    table = commands.add_parser("table", help="the papers' comparison tables, recomputed")
-    _add_format(table)
-    table.set_defaults(run=_table)
-    info = commands.add_parser("info", help="version, instruction set, compiler, threads")
-    info.set_defaults(run=_info)
+        if name in ("summary", "explain"):
+            command.add_argument(
+                "model", metavar="MODEL", help="a name that `dsconv models` prints"
+            )
+            command.add_argument("--alpha", type=float, help="width multiplier")
+            command.add_argument("--resolution", type=_positive, metavar="PIXELS")
+            command.add_argument("--classes", type=_positive, metavar="N")
+        if name in ("summary", "explain", "table"):
+            command.add_argument("--format", choices=("text", "markdown", "json"), default="text")
     return parser
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Exit status: 0; 1 if a picture cannot be read; 2 for wrong usage."
-    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="a file")
-    parser.add_argument(
-        "--weights",
-        default="mobilenet_v2",
-        metavar="FILE",
-        help="a weight file or the name of a pretrained network (default %(default)s)",
-    )
-    parser.add_argument("--top", type=_positive, default=5, metavar="N", help="classes to print")
-    parser.add_argument("--threads", type=_positive, metavar="N")
-    parser.add_argument("--resolution", type=_positive, metavar="PIXELS", help="of the network")
-    parser.add_argument("--labels", metavar="FILE", help="names of the classes, one in each line")
+    add = parser.add_argument
+    add("pictures", nargs="+", metavar="PICTURE", help="a file")
+    add("--weights", default="mobilenet_v2", metavar="FILE",
+        help="a weight file or the name of a pretrained network (default %(default)s)")  # fmt: skip
+    add("--top", type=_positive, default=5, metavar="N", help="classes to print")
+    add("--threads", type=_positive, metavar="N")
+    add("--resolution", type=_positive, metavar="PIXELS", help="of the network")
+    add("--labels", metavar="FILE", help="names of the classes, one in each line")
     forms = parser.add_mutually_exclusive_group()
     for form, text in (("json", "one JSON document"), ("csv", "a row for each class")):
         forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=text)
     parser.set_defaults(run=_classify, form="text")
-
-
-def _add_format(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text")
 
 
 def _positive(text: str) -> int:

@@ -1,28 +1,41 @@
-"""`python -m dsconv.bench`: timing, arguments, tiny runs, Ctrl-C."""
+"""`python -m dsconv.bench` and `benchmarks/`: timing, arguments, tiny runs, Ctrl-C."""
 
 from __future__ import annotations
 
-import contextlib
-import io
+import json
 import math
+import subprocess
+import sys
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import dsconv
 from dsconv import models
 from dsconv.bench import machine
-from dsconv.bench.__main__ import INTERRUPTED, ProgressLine, main
+from dsconv.bench.__main__ import INTERRUPTED, main
 from dsconv.bench.blocks import blocks
-from dsconv.bench.report import render
-from dsconv.bench.results import Results
 from dsconv.bench.timing import calls_for, rounds
 from dsconv.kernels import dispatch
 from dsconv.kernels.peak import Peak
 
+ROOT = Path(__file__).parents[2]
 TINY = ["--alpha", "0.25", "--resolution", "32", "--repeats", "1", "--threads", "1"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the program; return (exit status, JSON, stdout, stderr)."""
+
+    def run(*arguments: str, progress: Any = None) -> tuple[int, Any, str, str]:
+        file = tmp_path / "bench.json"
+        status = main([*arguments, "--json", str(file)], progress)
+        return status, json.loads(file.read_text()), *capsys.readouterr()
+
+    return run
 
 
 # Measuring
@@ -124,65 +137,55 @@ def test_bad_arguments_leave_the_json_file(tmp_path: Path) -> None:
     assert not new.exists()
 
 
-def test_too_large_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_large_a_batch(run: Any) -> None:
     # 999,999,999 maps of 112 x 112 x 32: more bytes than a process can address
-    assert main(["--batch", "999999999", "--json", str(tmp_path / "b.json")]) == 1
-    assert "argument --batch: " in capsys.readouterr().err
-    assert Results.from_json((tmp_path / "b.json").read_text()).interrupted
+    status, results, _, err = run("--batch", "999999999")
+    assert status == 1 and "argument --batch: " in err and results["interrupted"]
 
 
-def test_blocks_and_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "bench.json"
-    assert main([*TINY, "--batch", "2", "--json", str(file)]) == 0
-    output = capsys.readouterr()
-    assert output.err == ""  # no progress where nobody looks
-    results = Results.from_json(file.read_text())
-    assert output.out == render(results) + "\n"
-    assert len(results.blocks) == 13 and len(results.networks) == 1
-    for item in results.blocks + results.networks:
-        assert len(item.standard.seconds) == len(item.separable.seconds) == 1
-    whole = results.networks[0]
+def test_blocks_and_networks(run: Any) -> None:
+    status, results, out, err = run(*TINY, "--batch", "2")
+    assert (status, err) == (0, "")  # no progress where nobody looks
+    assert "sum of 13 blocks" in out and "whole network" in out
+    assert len(results["blocks"]) == 13
+    (whole,) = results["networks"]
+    for item in [*results["blocks"], whole]:
+        assert len(item["standard"]["seconds"]) == len(item["separable"]["seconds"]) == 1
     options = {"alpha": 0.25, "resolution": 32}
-    assert whole.standard.mult_adds == 2 * models.mobilenet_v1_standard(**options).cost().mult_adds
-    assert whole.separable.mult_adds == 2 * models.mobilenet_v1(**options).cost().mult_adds
-    assert not results.interrupted and results.threads == 1
-    assert [item.layers for item in results.packing] == [13, 13, 13]
-    standard = models.mobilenet_v1_standard(**options).cost().by_layer()
-    convolutions = sum(part.weights for name, part in standard.items() if name.endswith("/conv"))
-    assert results.packing[0].weights == convolutions
-    assert {item.what for item in results.compiling} == {
-        "compile mobilenet_v1_standard", "compile mobilenet_v1",
-    }  # fmt: skip
+    standard, separable = models.mobilenet_v1_standard(**options), models.mobilenet_v1(**options)
+    assert whole["standard"]["mult_adds"] == 2 * standard.cost().mult_adds
+    assert whole["separable"]["mult_adds"] == 2 * separable.cost().mult_adds
+    assert not results["interrupted"] and results["threads"] == 1
+    assert [item["layers"] for item in results["packing"]] == [13, 13, 13]
+    layers = standard.cost().by_layer().items()
+    convolutions = sum(part.weights for name, part in layers if name.endswith("/conv"))
+    assert results["packing"][0]["weights"] == convolutions
+    compiled = [item["what"] for item in results["compiling"]]
+    assert compiled == ["compile mobilenet_v1_standard", "compile mobilenet_v1"]
 
 
-def test_blocks_only(capsys: pytest.CaptureFixture[str]) -> None:
+def test_blocks_only(run: Any) -> None:
     moves: list[str] = []
-    assert main([*TINY, "--blocks-only"], moves.append) == 0
-    output = capsys.readouterr().out
-    assert "sum of 13 blocks" in output and "whole network" not in output
-    assert "block 13, round 1 of 1" in moves
+    status, _, out, _ = run(*TINY, "--blocks-only", progress=moves.append)
+    assert status == 0 and "block 13, round 1 of 1" in moves
+    assert "sum of 13 blocks" in out and "whole network" not in out
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2"])
-def test_one_network(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "bench.json"
-    assert main([*TINY, "--batch", "2", "--model", name, "--json", str(file)]) == 0
-    results = Results.from_json(file.read_text())
-    assert capsys.readouterr().out == render(results) + "\n"
+def test_one_network(name: str, run: Any) -> None:
+    status, results, out, _ = run(*TINY, "--batch", "2", "--model", name)
+    assert status == 0 and "whole call" in out
     cost = models.get(name, alpha=0.25, resolution=32).cost()
-    assert results.whole is not None
-    assert results.whole.mult_adds == 2 * cost.mult_adds
-    for steps in (results.steps, results.layers):
-        assert all(len(step.seconds) == 1 for step in steps)
-        assert sum(step.mult_adds for step in steps) == 2 * cost.mult_adds
-        assert sum(step.parameters for step in steps) == cost.weights
-    kinds: dict[str, list[int]] = {}
-    for step in results.layers:
-        if step.parameters:
-            kinds.setdefault(step.kind, []).append(step.mult_adds)
-    assert {kind: sum(counts) // 2 for kind, counts in kinds.items()} == {
-        kind: part.mult_adds for kind, part in cost.by_kind().items() if part.weights
-    }
+    assert results["whole"]["mult_adds"] == 2 * cost.mult_adds
+    for steps in (results["steps"], results["layers"]):
+        assert all(len(step["seconds"]) == 1 for step in steps)
+        assert sum(step["mult_adds"] for step in steps) == 2 * cost.mult_adds
+        assert sum(step["parameters"] for step in steps) == cost.weights
+    kinds: dict[str, int] = {}
+    for step in results["layers"]:
+        if step["parameters"]:
+            kinds[step["kind"]] = kinds.get(step["kind"], 0) + step["mult_adds"] // 2
+    assert kinds == {kind: part.mult_adds for kind, part in cost.by_kind().items() if part.weights}
 
 
 @pytest.mark.parametrize(
@@ -196,43 +199,32 @@ def test_one_network(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[st
     ],
 )
 def test_interrupt_leaves_what_was_measured(
-    extra: list[str],
-    moment: str,
-    blocks_left: int,
-    steps_left: int,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    extra: list[str], moment: str, blocks_left: int, steps_left: int, run: Any
 ) -> None:
     def interrupt(text: str) -> None:
         if text == moment:
             raise KeyboardInterrupt
 
-    file = tmp_path / "bench.json"
-    assert main([*TINY, *extra, "--json", str(file)], interrupt) == INTERRUPTED
-    results = Results.from_json(file.read_text())
-    output = capsys.readouterr().out
-    assert output == render(results) + "\n"
-    assert output.endswith("Interrupted: this is what was measured until then.\n")
-    assert results.interrupted
-    assert sum(item.measured for item in results.blocks) == blocks_left
-    assert not any(item.measured for item in results.networks)
-    assert [len(step.seconds) for step in results.steps] == [1] * steps_left
-    assert (f"sum of {blocks_left} blocks" in output) == bool(blocks_left)
+    status, results, out, _ = run(*TINY, *extra, progress=interrupt)
+    assert status == INTERRUPTED and results["interrupted"]
+    assert out.endswith("Interrupted: this is what was measured until then.\n")
+    timed = [item["separable"]["seconds"] for item in results["blocks"] + results["networks"]]
+    assert sum(map(bool, timed)) == blocks_left
+    assert [len(step["seconds"]) for step in results["steps"]] == [1] * steps_left
+    assert (f"sum of {blocks_left} blocks" in out) == bool(blocks_left)
 
 
-def test_progress_line() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+def test_the_benchmark_of_single_layers_runs() -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "kernels.py"), "--repeats", "1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "FMA peak" in done.stdout
+    shapes = (ROOT / "benchmarks" / "shapes.txt").read_text().splitlines()[1:]
+    assert done.stdout.count(" -> ") == len(shapes)
 
-    with contextlib.redirect_stderr(Terminal()) as terminal:
-        line = ProgressLine()
-        line.show("block 10")
-        line.show("whole")
-        line.clear()
-    assert terminal.getvalue() == "\rblock 10\rwhole   \r     \r"
-    with contextlib.redirect_stderr(io.StringIO()) as file:
-        line = ProgressLine()
-        line.show("block 10")
-        line.clear()
-    assert file.getvalue() == ""
+
+def test_the_benchmark_of_rooflines_runs() -> None:
+    command = [sys.executable, "-m", "benchmarks.roofline", "mobilenet_v1", "--repeats", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "block13/pointwise/relu6 " in done.stdout and "maps of 7 pixels" in done.stdout

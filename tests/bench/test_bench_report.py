@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from dsconv.bench.report import render
 from dsconv.bench.results import Comparison, Packing, Results, Step, Timed
-from dsconv.bench.table import plain, table
+from dsconv.text.peak import FOOTNOTE
 
 
 def made_up() -> Results:
@@ -51,19 +48,8 @@ def made_up_model() -> Results:
         Step(name="c", kind="conv 1x1", mult_adds=10**8, parameters=10, seconds=[0.002]),
     ]
     layers = [Step(name="d", kind="dense", mult_adds=4 * 10**8, parameters=40, seconds=[0.01])]
-    return Results(
-        "tiny",
-        {},
-        1,
-        1,
-        2,
-        {},
-        100.0,
-        1,
-        steps=steps,
-        layers=layers,
-        whole=Timed(4 * 10**8, [0.02]),
-    )
+    whole = Timed(4 * 10**8, [0.02])
+    return Results("tiny", {}, 1, 1, 2, {}, 100.0, 1, steps=steps, layers=layers, whole=whole)
 
 
 def rows_of(text: str, header: str) -> list[str]:
@@ -105,17 +91,10 @@ def test_every_line_fits_and_every_column_is_explained() -> None:
     for results in (made_up(), made_up_model()):
         text = render(results)
         assert max(map(len, text.splitlines())) <= 120
-    for column in (
-        "std., sep.",
-        "mult-adds",
-        "pred.",
-        "median, min",
-        "ms, min",
-        "GFLOP/s",
-        "%peak",
-    ):
+    rates = ("mult-adds", "ms, min", "GFLOP/s", "%peak")
+    for column in ("std., sep.", "pred.", "median, min", *rates):
         assert f"\n{column} " in render(made_up())
-    for column in ("mult-adds", "ms, min", "GFLOP/s", "%peak", "%time", "whole call"):
+    for column in (*rates, "%time", "whole call"):
         assert f"\n{column} " in render(made_up_model())
 
 
@@ -145,35 +124,29 @@ def test_results_without_any_times() -> None:
     ]
 
 
-def test_table_layout() -> None:
-    groups = [("", ["name"]), ("numbers", ["x", "y"])]
-    assert table(groups, [[["a", "1", "2222"]], [], [["bcdef", "333", "4"]]]).splitlines() == [
-        "       numbers",
-        "name     x    y",
-        "---------------",
-        "a        1 2222",
-        "---------------",
-        "bcdef  333    4",
+def test_figures_above_the_peak_are_marked() -> None:
+    """No time can be below 2 * mult-adds / peak; a footnote says so, once for each table."""
+    assert FOOTNOTE not in render(made_up_model()) + render(made_up())
+    model = made_up_model()
+    model.steps[0].seconds += [1e-6]  # 600,000 GFLOP/s in one of three rounds, not by the median
+    model.steps[2].seconds = [0.0015]
+    model.whole.seconds[:] = [0.001]
+    text = render(model)
+    assert text.count(FOOTNOTE) == 1
+    assert rows_of(text, "step") == [
+        "a conv 1x1 300.0 6.000 0.001* 100.0 100.0 70.59",
+        "b pool 1.000 1.000 11.76",
+        "c conv 1x1 100.0 1.500 1.500* 133.3 133.3* 17.65",
+        "sum of the steps 400.0 8.500 2.501* 94.1 94.1 100.00",
+        "whole call 400.0 1.000 1.000* 800.0 800.0* 11.76",
     ]
-    assert plain(["a", "b"], [["x", "1"]]) == "a  b\n----\nx  1"
-
-
-# JSON
-
-times = st.lists(st.floats(1e-9, 1e3), max_size=5)
-
-
-@given(times, times, st.integers(1, 10**12), st.booleans())
-def test_json_round_trip(
-    standard: list[float], separable: list[float], mult_adds: int, interrupted: bool
-) -> None:
-    for results in (made_up(), made_up_model()):
-        results.interrupted = interrupted
-        sides = Timed(mult_adds, standard), Timed(7, separable)
-        results.blocks.append(Comparison("4", "", 0.1, *sides))
-        again = Results.from_json(results.to_json())
-        assert again == results
-        assert render(again) == render(results)
+    for items, row in ((0, "1 8x8x4"), (1, "whole")):
+        results = made_up()
+        (results.blocks, results.networks)[items][0].separable.seconds = [1e-4]
+        found = [line for line in rows_of(render(results), "#") if line.startswith(row)]
+        assert found[0].split()[-4:-2] == ["0.100", "0.100*"] and found[0].endswith("*")
+        assert render(results).count(FOOTNOTE) == 1
+        assert max(map(len, render(results).splitlines())) <= 124
 
 
 def test_json_holds_what_follows_from_the_times() -> None:

@@ -1,15 +1,9 @@
-"""Profiles as people read them, and the benchmark script of single layers."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""Profiles as people read them, and the memory of their vectors."""
 
 import numpy as np
 
 from dsconv import models
 from dsconv.kernels.memory import aligned_copy
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_the_table_of_a_profile():
@@ -32,16 +26,3 @@ def test_copies_are_aligned_and_read_only():
         copy = aligned_copy(np.arange(floats, dtype=np.float32))
         assert copy.ctypes.data % alignment == 0 and copy[-1] == floats - 1
         assert not copy.flags.writeable
-
-
-def test_the_benchmark_of_single_layers_runs():
-    done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "kernels.py", "--repeats", "1"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "FMA peak" in done.stdout
-    shapes = (ROOT / "benchmarks" / "shapes.txt").read_text().splitlines()[1:]
-    assert len(done.stdout.partition("%peak\n")[2].splitlines()) == len(shapes)

@@ -1,12 +1,12 @@
-"""benchmarks/peers: files for other engines, worker processes, the arithmetic of the report.
+"""benchmarks/peers: files for other engines, worker processes, the report, what is kept of it.
 
 Engines that are not installed are skipped; everything else runs on dsconv alone.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import signal
 import sys
 from collections import Counter
@@ -27,7 +27,7 @@ from benchmarks.peers.ncnn_writer import write_ncnn
 from benchmarks.peers.networks import NETWORKS, SEED, TOLERANCE, Network, Reference, pictures
 from benchmarks.peers.process import Worker, WorkerError
 from benchmarks.peers.report import render
-from benchmarks.peers.results import Cold, Comparison, Results, Timing, Turn
+from benchmarks.peers.results import Cold, Comparison, Results, Times, Timing, read_runs, write_runs
 from benchmarks.peers.rounds import Files
 from dsconv import models
 from dsconv.graph import Graph
@@ -36,10 +36,13 @@ from dsconv.kernels import dispatch
 from dsconv.kernels.peak import Peak
 from dsconv.models.topologies.blocks import classifier, conv_bn
 from dsconv.models.topologies.resnet import bottleneck
+from dsconv.text.peak import FOOTNOTE
+
+ROOT = Path(__file__).parents[2]
 
 
 def residual() -> Graph:
-    """What ResNet-50 has: 7x7 at stride 2, a padded max pool, shortcuts with and without weights."""
+    """Return a network with the layers of ResNet-50: 7x7 at stride 2, a padded max pool, shortcuts."""
     graph = Graph("residual")
     x = graph.input((24, 20, 3))
     x = conv_bn(graph, x, 8, 7, stride=2, padding=3, activation="relu", epsilon=1e-5, name="conv1")
@@ -167,8 +170,8 @@ def test_a_failing_engine_is_reported_and_its_worker_goes_on(tmp_path: Path) -> 
             worker.call("turn", warm=0, timed=0)
         logits = worker.call("load", path=path, threads=1, x=x)
         assert np.load(logits).shape == (1, 9)
-        minimum, median, calls = worker.call("turn", warm=0, timed=0.01)
-        assert 0 < minimum <= median and calls >= 2
+        minimum, median = worker.call("turn", warm=0, timed=0.01)
+        assert 0 < minimum <= median
 
 
 def test_a_dead_engine_is_reported() -> None:
@@ -202,7 +205,7 @@ def test_an_idle_worker_is_stopped(tmp_path: Path) -> None:
 
 
 def _written(worker: Worker, folder: Path) -> str:
-    """The file of a small network, with x.npy beside it."""
+    """Write the file of a small network, with x.npy beside it."""
     graph = GRAPHS["v1"]()
     (folder / "graph").write_text(graph.to_json())
     np.save(folder / "x.npy", pictures(graph, 1))
@@ -224,10 +227,11 @@ def test_rounds_go_on_without_the_engines_that_fail(
     peak = Peak(dispatch.kernels)
     rounds.measure(comparison, files, ["ncnn", "dsconv"], 2, peak, lambda text: None)
     failed, ours = comparison.timings
-    assert failed.failure.startswith("ncnn: ") and not failed.turns
-    assert not ours.failure and len(ours.turns) == 2
+    assert failed.failure.startswith("ncnn: ") and not failed.times
+    assert not ours.failure and ours.times.rounds == 2
+    assert 0 < ours.times.minimum <= ours.times.median
     assert ours.error is not None and ours.error < TOLERANCE
-    assert comparison.timed == [ours] and comparison.best_peer("minimum") is None
+    assert comparison.timed == [ours] and comparison.ratio(ours, "minimum") is None
     assert comparison.peak == peak.gflops > 0
 
 
@@ -237,7 +241,7 @@ def test_an_engine_that_disagrees_is_not_timed(tmp_path: Path) -> None:
     comparison = Comparison("small", "a small V1", 1, 1, files.mult_adds)
     rounds.measure(comparison, files, ["dsconv"], 1, Peak(dispatch.kernels), lambda text: None)
     (timing,) = comparison.timings
-    assert "above the tolerance" in timing.failure and not timing.turns
+    assert "above the tolerance" in timing.failure and not timing.times
     assert timing.error == pytest.approx(0.01, rel=0.1)
 
 
@@ -245,36 +249,37 @@ def test_an_engine_that_disagrees_is_not_timed(tmp_path: Path) -> None:
 
 
 def made_up() -> Results:
-    """100 GFLOP/s on each of two threads; 1 G mult-adds take 10 ms at the limit."""
+    """Return results with 100 GFLOP/s on each of two threads; 1 G mult-adds take 10 ms at the peak."""
     comparison = Comparison("net", "A network", 4, 2, 10**9, 100.0)
     comparison.timings = [
-        Timing("dsconv", 1e-6, "", [Turn(0.020, 0.030, 5), Turn(0.018, 0.020, 5)]),
-        Timing("litert", 2e-6, "", [Turn(0.016, 0.032, 5), Turn(0.025, 0.026, 5)]),
-        Timing("ncnn", 3e-6, "ncnn ended: exit status -9", [Turn(0.040, 0.050, 5)]),
+        Timing("dsconv", 1e-6, "", Times(0.018, 0.025, 2)),
+        Timing("litert", 2e-6, "", Times(0.016, 0.029, 2)),
+        Timing("ncnn", 3e-6, "ncnn ended: exit status -9", Times(0.008, 0.050, 1)),
         Timing("torch", 0.5, "error 5.0e-01 is above the tolerance 1e-04"),
     ]
     cold = [
-        Cold("dsconv", [0.2, 0.1, 0.4], [0.05, 0.03], [3 * 2**20, 2 * 2**20], 10**6, 4 * 10**6),
-        Cold("torch", failure="it is cold"),
+        Cold("dsconv", Times(0.1, 0.2, 3), Times(0.03, 0.04, 3), 2 * 2**20, 10**6, 4 * 10**6),
+        Cold("torch", failure="it is {cold}\n\n"),
     ]
     engines = {"dsconv": "1.0: plain", "litert": "2.0: as it is"}
+    empty, without = Times(0.01, 0.012, 3), Times(0.025, 0.03, 3)
     return Results(
-        {"machine": "abacus"}, engines, ["openvino"], 2, [comparison], cold, [0.01], [0.025]
+        {"machine": "abacus"}, engines, ["openvino"], 2, [comparison], cold, empty, without
     )
+
+
+def test_times_in_short() -> None:
+    assert Times.of([3.0, 1.0, 2.0, 8.0]) == (1.0, 2.5, 4)
 
 
 def test_ratios_and_per_cent_of_peak() -> None:
     comparison = made_up().comparisons[0]
     ours, litert, ncnn = comparison.timed
-    assert (ours.minimum, ours.median) == (0.018, 0.025)
-    assert (litert.minimum, litert.median) == pytest.approx((0.016, 0.029))
-    assert comparison.best_peer("minimum") == 0.016
-    assert comparison.ratio(ours, "minimum") == pytest.approx(1.125)
+    assert comparison.ratio(ours, "minimum") == pytest.approx(18 / 8)
     assert comparison.ratio(ours, "median") == pytest.approx(25 / 29)
-    assert comparison.ratio(litert, "minimum") == 1
-    assert comparison.ratio(ncnn, "minimum") == pytest.approx(2.5)
+    assert comparison.ratio(ncnn, "minimum") == comparison.ratio(litert, "median") == 1
     assert comparison.percent_of_peak(0.010) == pytest.approx(100)
-    assert comparison.percent_of_peak(ours.minimum) == pytest.approx(100 * 10 / 18)
+    assert comparison.percent_of_peak(0.018) == pytest.approx(100 * 10 / 18)
 
 
 def test_report() -> None:
@@ -282,16 +287,25 @@ def test_report() -> None:
     lines = text.splitlines()
     assert "missing  openvino: not installed, not compared" in lines
     rows = [line.split() for line in lines]
-    ours = ["dsconv", "1.0e-06", "18.000", "25.000", "4.500", "1.125", "0.862", "111.1"]
+    ours = ["dsconv", "1.0e-06", "18.000", "25.000", "4.500", "2.250", "0.862", "111.1"]
     assert [*ours, "55.6", "40.0"] in rows
     names = [row[0] for row in rows if len(row) == 10 and "e-" in row[1]]
-    assert names == ["litert", "dsconv", "ncnn"]  # the quickest first
+    assert names == ["ncnn", "litert", "dsconv"]  # the quickest first
     assert "ncnn: ncnn ended: exit status -9" in lines
     assert "torch: error 5.0e-01 is above the tolerance 1e-04" in lines
     assert ["dsconv", "100.0", "200.0", "75.0", "20.0", "2.0", "1.0", "4.0"] in rows
-    assert "torch: it is cold" in lines
+    assert ["Python", "alone", "10.0", "12.0"] in rows
+    assert "torch: it is {cold}" in lines
     assert all(line == line.rstrip() and len(line) <= 120 for line in lines)
     assert "Interrupted" not in text
+
+
+def test_figures_above_the_peak_are_marked() -> None:
+    results = made_up()
+    (row,) = (line.split() for line in render(results).splitlines() if line.startswith("ncnn "))
+    assert row[-2:] == ["125.0*", "20.0"] and render(results).count(FOOTNOTE) == 1
+    results.comparisons[0].timings.pop(2)
+    assert FOOTNOTE not in render(results)
 
 
 def test_report_of_an_interrupted_run() -> None:
@@ -300,15 +314,6 @@ def test_report_of_an_interrupted_run() -> None:
     results.cold = []
     results.interrupted = True
     assert render(results).splitlines()[-1].startswith("Interrupted")
-
-
-def test_json_holds_every_round_and_the_figures() -> None:
-    data = json.loads(made_up().to_json())
-    row = data["comparisons"][0]["timings"][0]
-    assert row["turns"] == [[0.020, 0.030, 5], [0.018, 0.020, 5]]
-    assert row["ratio_of_minima"] == pytest.approx(1.125)
-    assert row["percent_of_peak"] == pytest.approx(100 * 10 / 18)
-    assert "minimum" not in data["comparisons"][0]["timings"][3]
 
 
 def test_plot(tmp_path: Path) -> None:
@@ -330,14 +335,56 @@ def test_sizes_add_up() -> None:
 # The command
 
 
+# What is kept
+
+
+def test_runs_come_back_from_their_file(tmp_path: Path) -> None:
+    file = tmp_path / "runs.json"
+    assert read_runs(file) == []  # there is none yet
+    exact = made_up()
+    exact.comparisons[0].peak = 100 / 3
+    write_runs([exact, Results({}, {}, [], 1)], file)
+    first, second = read_runs(file)
+    assert second == Results({}, {}, [], 1)
+    assert first.comparisons[0].peak == 33.3333333
+    first.comparisons[0].peak = exact.comparisons[0].peak
+    assert first == exact
+    lines = [line for line in file.read_text().splitlines() if '"engine"' in line]
+    assert len(lines) == 6 and '"times": [ 0.018, 0.025, 2 ]' in lines[0]
+    for text in ("{", "[1]", '{"machine": {}}', '[{"machine": {}, "engine": {}}]'):
+        file.write_text(text)
+        with pytest.raises(ValueError, match="runs.json has other contents"):
+            read_runs(file)
+
+
+def test_the_tables_of_the_performance_page_come_from_the_kept_runs() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text()
+    kept = "\n\n".join(
+        render(run)
+        for link in set(re.findall(r"\]\(\.\./(benchmarks/results/\S+\.json)\)", page))
+        for run in read_runs(ROOT / link)
+    ).splitlines()
+    blocks = [
+        text for kind, text in re.findall(r"^```(\w*)\n(.*?)^```$", page, re.M | re.S) if not kind
+    ]
+    assert len(blocks) == 3
+    for line in "".join(blocks).splitlines():
+        assert line in kept
+
+
+# The command
+
+
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "peers.json"
     arguments = ["--engines", "dsconv", "--networks", "v1-small", "--threads", "1"]
-    assert main([*arguments, "--rounds", "1", "--no-cold", "--json", str(file)]) == 0
-    assert "MobileNetV1 0.25-128: threads 1, 13.6 M mult-adds" in capsys.readouterr().out
-    (comparison,) = json.loads(file.read_text())["comparisons"]
-    (timing,) = comparison["timings"]
-    assert timing["engine"] == "dsconv" and len(timing["turns"]) == 1
+    for rounds_ in ("1", "2"):  # the second run is added to the first
+        assert main([*arguments, "--rounds", rounds_, "--no-cold", "--json", str(file)]) == 0
+        assert "MobileNetV1 0.25-128: threads 1, 13.6 M mult-adds" in capsys.readouterr().out
+    timings = [run.comparisons[0].timings for run in read_runs(file)]
+    assert [(t.engine, t.times.rounds) for (t,) in timings] == [("dsconv", 1), ("dsconv", 2)]
+    assert main(["--show", str(file)]) == 0
+    assert capsys.readouterr().out == "\n\n\n".join(map(render, read_runs(file))) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -348,6 +395,9 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--rounds", "0"], "must be a whole number from 1 on, got '0'"),
         (["--threads", "1,9999"], "at most"),
         (["--json", "/nowhere/peers.json"], "cannot write '/nowhere/peers.json'"),
+        (["--json", __file__], "argument --json: .* has other contents"),
+        (["--show", "/nowhere/peers.json"], "argument --show: there are no runs in"),
+        (["--show", "a", "--json", "b"], "not allowed with"),
     ],
 )
 def test_wrong_arguments(
@@ -355,4 +405,4 @@ def test_wrong_arguments(
 ) -> None:
     with pytest.raises(SystemExit):
         main([*arguments, "--no-cold"])
-    assert message in capsys.readouterr().err
+    assert re.search(message, capsys.readouterr().err)

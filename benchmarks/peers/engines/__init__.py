@@ -1,8 +1,8 @@
-"""The engines, one file each. Every file has the same names:
+"""Find the engines, one file each. Every file has the same names:
 
-    MODULE                      what a program imports to run the engine
-    DISTRIBUTION                what pip installs it from
-    SETTINGS                    how it is set, for the report
+    MODULE                      a program imports it to run the engine
+    DISTRIBUTION                pip installs the engine under this name
+    SETTINGS                    a note on its options for the report
     write(graph, weights, batch, stem) -> path     write the network as files that begin with `stem`
     load(path, threads, x) -> run                  load them; run() -> logits (N, classes)
 
@@ -20,21 +20,21 @@ NAMES = ("dsconv", "dsconv_winograd", "litert", "onnxruntime", "openvino", "ncnn
 
 
 def engine(name: str) -> Any:
-    """The module of an engine."""
+    """Return the module of an engine."""
     if name not in NAMES:
         raise ValueError(f"unknown engine {name!r}, known are {', '.join(NAMES)}")
     return import_module(f"{__name__}.{name}")
 
 
 def installed(name: str) -> bool:
-    """Whether the engine can be imported, without importing it."""
+    """Return whether the engine can be imported, without importing it."""
     from importlib.util import find_spec
 
     return find_spec(engine(name).MODULE.partition(".")[0]) is not None
 
 
 def version_of(name: str) -> str:
-    """The engine's version, or "unknown"."""
+    """Return the engine's version, or "unknown"."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

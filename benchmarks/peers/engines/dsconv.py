@@ -1,4 +1,4 @@
-"""dsconv: a compiled model, .dsconv."""
+"""Run dsconv: a compiled model, .dsconv."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""dsconv with Winograd's algorithm, an option that is off by default; not counted as a peer."""
+"""Run dsconv with Winograd's algorithm, an option that is off by default; it is not a peer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LiteRT, whose CPU kernels are XNNPACK: .tflite."""
+"""Run LiteRT, whose CPU kernels are XNNPACK: .tflite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ncnn: .param and .bin. It takes one image at a time; a batch is a loop."""
+"""Run ncnn: .param and .bin. It takes one image at a time; a batch is a loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime, CPU provider: .onnx with batch norms folded."""
+"""Run ONNX Runtime, CPU provider: .onnx with batch norms folded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenVINO, CPU plugin, in float32: .onnx with batch norms folded."""
+"""Run OpenVINO, CPU plugin, in float32: .onnx with batch norms folded."""
 
 from __future__ import annotations
 

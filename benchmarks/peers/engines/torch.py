@@ -1,4 +1,4 @@
-"""PyTorch: TorchScript, the quicker one of two ways.
+"""Run PyTorch: TorchScript, the quicker one of two ways.
 
 `optimize_for_inference` hands convolutions with their activations to oneDNN, in oneDNN's own
 layouts. Paddings that differ from side to side are layers of their own, which change the layout
@@ -63,7 +63,7 @@ def _as(images: Any, layout: Any) -> Any:
 
 
 def _network(operations: Any) -> Any:
-    """A module that runs the folded operations one after the other."""
+    """Run the folded operations one after the other."""
     import torch
     from torch import nn
 
@@ -95,7 +95,7 @@ def _network(operations: Any) -> Any:
 
 
 def _module(operation: Any) -> Any:
-    """The layer of one operation with its weights; `Identity` for what has none."""
+    """Return the layer of one operation with its weights; `Identity` if it has none."""
     import torch
     from torch import nn
 
@@ -132,7 +132,7 @@ def _module(operation: Any) -> Any:
 
 
 def _sides(place: Any) -> tuple[tuple[int, int, int, int], tuple[int, int] | None]:
-    """Padding (left, right, top, bottom), and (rows, columns) where it is symmetric."""
+    """Return padding (left, right, top, bottom), and (rows, columns) if it is symmetric."""
     (top, bottom), (left, right) = place.pad
     symmetric = (top, left) if (top, left) == (bottom, right) else None
     return (left, right, top, bottom), symmetric

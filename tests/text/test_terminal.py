@@ -1,4 +1,4 @@
-"""The progress bar's lines, and text that is safe on a terminal."""
+"""The progress line and its bar, and text that is safe on a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from dsconv.text.terminal import Progress, printable
+from dsconv.text.terminal import Progress, ProgressLine, printable
 
 
 def test_printable() -> None:
@@ -35,11 +35,23 @@ def test_width_of_the_bar(
                 assert len(ticks[1]) == len(ticks[1] + ticks[2]) * done // 10
 
 
-def test_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+def test_a_line_is_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "10")
+    for stream, seen in ((Terminal(), "\rblock 1: \rwhole    \r     \r"), (io.StringIO(), "")):
+        monkeypatch.setattr("sys.stderr", stream)
+        with ProgressLine() as line:
+            line.write("block 1: compiling")
+            line.write("whole")
+        line.erase()  # nothing is there any more
+        assert stream.getvalue() == seen
+
+
+def test_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for stream, show, shown in (
         (io.StringIO(), None, False),
         (io.StringIO(), True, True),
