@@ -142,7 +142,7 @@ def _find(path_or_name: str | os.PathLike[str]) -> str:
         return path
     from dsconv import pretrained
 
-    if path in pretrained.names():
+    if path in pretrained.PINNED:
         return pretrained.path_of(path)
     if os.path.splitext(path)[1] or os.path.isdir(path):
         return path
