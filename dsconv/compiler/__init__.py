@@ -38,7 +38,8 @@ def compile(
         Any graph that `Graph.validate` accepts.
     weights
         Float32 array by parameter name, or any mapping that reads them on demand; None takes
-        `graph.init_weights(0)`. The model keeps a reference to graph and mapping for `dsconv.save`.
+        `graph.init_weights(0)`. The model keeps a list of the nodes and a reference to the
+        mapping for `dsconv.save`, which refuses weights that were changed in the meantime.
     threads
         For every call; None: `dsconv.get_num_threads()` at the time of the call.
     winograd
@@ -79,6 +80,8 @@ def compile(
     values = graph.init_weights(0) if weights is None else weights
     fused = optimise(graph)
     found = packings_of(fused, winograd_tiles(fused)) if winograd else None
-    model = Model(graph.name, lower(fused, Parameters(graph, values), found), threads)
-    model.source = GraphSource(graph, weights)
+    source = GraphSource(graph, weights)
+    parameters = Parameters(graph, values, None if weights is None else source.checksums)
+    model = Model(graph.name, lower(fused, parameters, found), threads)
+    model.source = source
     return model

@@ -13,7 +13,7 @@ from dsconv.kernels.memory import Block
 from dsconv.kernels.packing import PackedWeight, pack_named
 from dsconv.layers import DepthwiseConv2D
 from dsconv.network.check_weights import check_names, check_weight
-from dsconv.weights.scratch import Scratch
+from dsconv.weights.source import checksum
 
 if TYPE_CHECKING:
     from dsconv.graph import Graph
@@ -28,18 +28,24 @@ class Parameters:
         The graph before any pass: its names are the mapping's keys.
     weights
         Float32 array by name; each is read once.
+    checksums
+        Where to note the checksum of each array, for `GraphSource`.
     """
 
-    def __init__(self, graph: Graph, weights: Mapping[str, Any]) -> None:
+    def __init__(
+        self, graph: Graph, weights: Mapping[str, Any], checksums: dict[str, int] | None = None
+    ) -> None:
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights must map names to arrays, got {type(weights).__name__}")
         check_names(graph, weights)
-        self._graph, self._weights, self._scratch = graph, weights, Scratch()
+        self._graph, self._weights, self._checksums = graph, weights, checksums
 
     def read(self, name: str) -> np.ndarray:
         """One checked array."""
         array = self._weights[name]
         check_weight(self._graph, name, array)
+        if self._checksums is not None:
+            self._checksums[name] = checksum(array)
         return array
 
     def packed(
@@ -69,9 +75,7 @@ class Parameters:
             shift = shift + bias.astype(np.float64) * factor
         if isinstance(stage.layer, DepthwiseConv2D):
             factor = factor.reshape(weight.shape[2:])
-        folded = self._scratch(weight.nbytes).view(np.float32).reshape(weight.shape)
-        np.multiply(weight, factor.astype(np.float32), out=folded)
-        return folded, shift.astype(np.float32)
+        return np.multiply(weight, factor.astype(np.float32), order="C"), shift.astype(np.float32)
 
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
         """A batch norm as y = x * factor + shift, in double precision."""

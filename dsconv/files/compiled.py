@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dsconv.compiler.executable import MOST_STEPS, Executable, line_of
-from dsconv.files.load import COMPILED
+from dsconv.files.formats import COMPILED
 from dsconv.files.mapped import MappedFile
 from dsconv.kernels import dispatch
 from dsconv.text.lines import Fields, from_text, number, one, shape_lines, shapes_of, to_text

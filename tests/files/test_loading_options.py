@@ -21,7 +21,7 @@ from dsconv.files.load import load
 from dsconv.files.save import save
 from dsconv.graph import Graph
 from dsconv.vision.classifier import Classifier
-from dsconv.weights.own import write_own
+from dsconv.weights.families.with_graph import write_with_graph
 
 NAMES = ["ant", "bee", "cat", "dog", "elk", "fox"]
 
@@ -240,7 +240,7 @@ class TestFilesWithTheirGraph:
         x = graph.global_average_pool(graph.conv2d(graph.input((8, 8, 3)), 2**15, name="conv"))
         graph.output(graph.dense(x, 2**15, name="logits"))
         arrays = {name: np.zeros(0, np.float32) for name in graph.parameters()}
-        write_own(tmp_path / "own.safetensors", graph, arrays)
+        write_with_graph(tmp_path / "own.safetensors", graph, arrays)
         tracemalloc.start()
         try:
             with pytest.raises(ValueError, match=r"array '.*' has the shape \(0,\)"):
