@@ -39,7 +39,8 @@ def compile(
         Any graph that `Graph.validate` accepts.
     weights
         Float32 array by parameter name, or any mapping that reads them on demand; None takes
-        `graph.init_weights(0)`. The model keeps a reference to graph and mapping for `dsconv.save`.
+        `graph.init_weights(0)`. The model keeps a list of the nodes and a reference to the
+        mapping for `dsconv.save`, which refuses weights that were changed in the meantime.
     threads
         For every call; None: `dsconv.get_num_threads()` at the time of the call.
     winograd
@@ -78,7 +79,8 @@ def compile(
     graph.validate()
     flag(winograd, "winograd")
     values = init_weights(graph, 0) if weights is None else weights
-    program = lower(optimise(graph), FoldedWeights(graph, values), winograd=winograd)
-    model = Model(graph.name, program, threads)
-    model.source = GraphSource(graph, weights)  # type: ignore[arg-type]
+    source = GraphSource(graph, weights)  # type: ignore[arg-type]
+    folded = FoldedWeights(graph, values, None if weights is None else source.checksums)
+    model = Model(graph.name, lower(optimise(graph), folded, winograd=winograd), threads)
+    model.source = source
     return model

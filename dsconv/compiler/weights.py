@@ -10,6 +10,7 @@ import numpy as np
 from dsconv.compiler.fused import Stage
 from dsconv.layers import DepthwiseConv2D
 from dsconv.network.check_weights import check_names, check_weight
+from dsconv.weights.source import checksum
 
 if TYPE_CHECKING:
     from dsconv.network.structure import Structure
@@ -24,18 +25,24 @@ class FoldedWeights:
         The graph before any pass: its names are the mapping's keys.
     weights
         Float32 array by name; each is read once.
+    checksums
+        Where to note the checksum of each array, for `GraphSource`.
     """
 
-    def __init__(self, graph: Structure, weights: Mapping[str, Any]) -> None:
+    def __init__(
+        self, graph: Structure, weights: Mapping[str, Any], checksums: dict[str, int] | None = None
+    ) -> None:
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights must map names to arrays, got {type(weights).__name__}")
         check_names(graph, weights)
-        self._graph, self._weights = graph, weights
+        self._graph, self._weights, self._checksums = graph, weights, checksums
 
     def read(self, name: str) -> np.ndarray:
         """Return one array, checked."""
         array = self._weights[name]
         check_weight(self._graph, name, array)
+        if self._checksums is not None:
+            self._checksums[name] = checksum(array)
         return array
 
     def folded(self, stage: Stage) -> tuple[np.ndarray, np.ndarray | None]:
@@ -53,7 +60,7 @@ class FoldedWeights:
             shift = shift + bias.astype(np.float64) * factor
         if isinstance(stage.layer, DepthwiseConv2D):
             factor = factor.reshape(weight.shape[2:])
-        return weight * factor.astype(np.float32), shift.astype(np.float32)
+        return np.multiply(weight, factor.astype(np.float32), order="C"), shift.astype(np.float32)
 
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
         """Return (factor, shift) of a batch norm y = x * factor + shift, in double precision."""

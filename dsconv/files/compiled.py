@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dsconv.files.formats import COMPILED
 from dsconv.files.mapped import MappedFile
 from dsconv.text.lines import from_text, number, one, to_text
 
 if TYPE_CHECKING:
     from dsconv.compiler.model import Model
 
-__all__ = ["MAGIC", "SUFFIX", "load_compiled", "write_compiled"]
+__all__ = ["SUFFIX", "load_compiled", "write_compiled"]
 
 SUFFIX = ".dsconv"
-MAGIC = b"dsconv "  # the first bytes of such a file
 VERSION = 4  # raise it whenever the layout of packed weights or the meaning of a line changes
 _CLASSES = {  # name in the file -> module of the class
     "Model": "dsconv.compiler.model",
@@ -68,7 +68,7 @@ def write_compiled(path: str | os.PathLike[str], model: Model) -> None:
     text = to_text(lines).encode("utf-8", "surrogatepass")
     if len(text) > _MOST_TEXT:
         raise ValueError(f"the model takes {len(text)} bytes of text; at most {_MOST_TEXT} fit")
-    head = MAGIC + f"{VERSION} {len(text)} {len(floats)}\n".encode() + text
+    head = COMPILED + f"{VERSION} {len(text)} {len(floats)}\n".encode() + text
     with replacing(path) as file:
         file.write(head + bytes(-len(head) % _ALIGNMENT))
         file.write(floats.astype("<f4", copy=False).data)
@@ -80,7 +80,7 @@ def load_compiled(path: str, threads: int | None) -> Model:
     Parameters
     ----------
     path
-        The file begins with `MAGIC`.
+        The file begins with `COMPILED`.
     threads
         For every call; None: the default at the time of the call.
 
@@ -106,7 +106,7 @@ def load_compiled(path: str, threads: int | None) -> Model:
 def _parts(file: MappedFile) -> tuple[bytes, np.ndarray]:
     """Return text and weights; with the first line they are the whole file."""
     first = file[:_FIRST_LINE].partition(b"\n")[0]
-    version, *sizes = first.removeprefix(MAGIC).decode("latin-1").split(" ")
+    version, *sizes = first.removeprefix(COMPILED).decode("latin-1").split(" ")
     if version != str(VERSION):
         raise ValueError(
             f"version {version[:20]!r}, and this dsconv reads {VERSION}; save the model again from "

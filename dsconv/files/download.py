@@ -1,4 +1,4 @@
-"""A file of known size and SHA-256 from the network, whole or not at all."""
+"""Download a file of known size and SHA-256, whole or not at all."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def download(
     address
         https, or http on this machine itself; it may redirect to https alone.
     path
-        Where to; the folder exists.
+        Where to put the file; the folder exists.
     size, sha256
-        Of the file: bytes, and 64 lowercase hexadecimal digits.
+        Bytes of the file, and 64 lowercase hexadecimal digits.
     progress
-        Show a bar on stderr; None: where stderr is a terminal.
+        Show a bar on stderr; None: if stderr is a terminal.
     timeout
         Seconds without a byte after which the server counts as dead.
 
@@ -83,6 +83,7 @@ def download(
 
 
 def _check(address: str) -> None:
+    """Raise ValueError for an address that is neither https nor http on this machine."""
     parts = urllib.parse.urlsplit(address)
     local = parts.scheme == "http" and parts.hostname in _LOOPBACK
     if parts.scheme != "https" and not local:
@@ -90,7 +91,7 @@ def _check(address: str) -> None:
 
 
 class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
-    """Redirects lead to https, also from http."""
+    """Follow redirects to https only, also from http."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str

@@ -1,24 +1,31 @@
-"""From a weight file or a name to a model: find, recognise, compile."""
+"""Load a network from a weight file, an ONNX file, a compiled model, or by a name.
+
+This is the whole way of a weight file, in the direction of the data:
+
+1. `formats.format_of` tells the format by the first bytes;
+2. `weights.open_weights` lists the names and shapes of the arrays, and checks them;
+3. `weights.families.recognise` tells the family by the names, builds its graph with the widths and
+   classes of the shapes, and says which array holds which parameter of the graph;
+4. the compiler asks for the parameters of one layer after the other: each is read from the file,
+   folded with its batch norm, packed for the kernels, and dropped.
+
+No array is read before all names, shapes and dtypes fit, and at no time are all raw weights in
+memory.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dsconv.arguments.numbers import integer
+from dsconv.files.formats import format_of
 
 if TYPE_CHECKING:
     from dsconv.compiler.model import Model
-    from dsconv.graph import Graph
-    from dsconv.kernels.named_program import NamedProgram
-    from dsconv.weights.file import WeightFile
 
 __all__ = ["load"]
-
-COMPILED = b"dsconv "  # at the beginning of files that hold a compiled model
 
 Labels = Sequence[str] | str | os.PathLike  # names, or a text file with one in each line
 
@@ -33,23 +40,24 @@ def load(
 ) -> Any:
     """Load a network, from a file or by the name of published weights.
 
-    Of weights, the names and shapes in the file tell the family of files that it belongs to, and
-    with it widths, classes, padding, epsilon and the preparation of pictures; .onnx and .dsconv
-    files hold their network. Nothing in a file is executed. A .dsconv file is mapped into memory: it
-    must not be overwritten in its place while the model is in use, only deleted or replaced.
+    The names and shapes in a weight file tell the family of files that it belongs to, and with it
+    widths, classes, padding, epsilon and the preparation of pictures; .onnx and .dsconv files hold
+    their network. Nothing in a file is executed. A .dsconv file is mapped into memory: it must not
+    be overwritten in its place while the model is in use, only deleted or replaced.
 
     Parameters
     ----------
     path_or_name : path, or str
         Weights as .npz, .safetensors, .pth, .pt, .h5, .keras; a network as .onnx; a compiled model
-        as .dsconv; or, where there is no such file, one of `dsconv.pretrained.names()`.
+        as .dsconv; or, if there is no such file, one of `dsconv.pretrained.names()`.
     threads : int, optional
-        For every call; default: `dsconv.get_num_threads()` at the time of the call.
+        Threads of every call; default: `dsconv.get_num_threads()` at the time of the call.
     resolution : int, optional
         Height and width of the input in pixels; by default those of the family, mostly 224. rho
         is resolution / 224. Refused for files that hold their network.
     classes : int, optional
-        How many classes the file must have; for networks that were trained further. Not for .onnx.
+        Number of classes that the file must have; for networks that were trained further. Not for
+        .onnx.
     labels : sequence of str, or path, optional
         Names of the classes in the order of the outputs, or a text file with one in each line.
         Not for .onnx.
@@ -57,73 +65,72 @@ def load(
     Returns
     -------
     Classifier
-        For .onnx `dsconv.onnx.reading.model.OnnxModel`; for a saved graph that is no classifier `Model`;
-        for .dsconv what was saved.
+        Or `dsconv.onnx.reading.model.OnnxModel` for .onnx, `Model` for a saved graph that is no
+        classifier, and what was saved for .dsconv.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file and no such name.
     ValueError, TypeError
-        If it is damaged, of another format, the weights of no known network, has not as many
-        classes as `classes` or `labels`, or for an option that does not apply to such files.
+        If the file is damaged, of another format or the weights of no known network, if it has
+        not as many classes as `classes` or `labels`, or if an option does not apply to such files.
     """
     path = _find(path_or_name)
-    if threads is not None:
-        threads = integer(threads, "threads")
-    if os.path.splitext(path)[1].lower() == ".onnx":
+    threads = None if threads is None else integer(threads, "threads")
+    form = format_of(path)
+    if form == "onnx":
         options = {"resolution": resolution, "classes": classes, "labels": labels}
         _refuse(path, "a file that holds its graph", **options)
         from dsconv.onnx.reading.model import load_onnx
 
         return load_onnx(path, threads)
-    if classes is not None:
-        classes = integer(classes, "classes")
-    if resolution is not None:
-        resolution = integer(resolution, "resolution")
+    classes = None if classes is None else integer(classes, "classes")
+    resolution = None if resolution is None else integer(resolution, "resolution")
     names = None if labels is None else _labels(labels)
-    with open(path, "rb") as head:
-        compiled = head.read(len(COMPILED)) == COMPILED
-    if compiled:
+    if form == "dsconv":
         _refuse(path, "a compiled model", resolution=resolution)
-        return _compiled(path, threads, classes, names)
-    from dsconv.weights import open_weights
-
-    with open_weights(path) as file:
-        return _from_weights(file, threads, resolution, classes, names)
+        return _load_compiled(path, threads, classes, names)
+    return _load_weights(path, threads, resolution, classes, names)
 
 
-def _from_weights(
-    file: WeightFile,
+def _load_weights(
+    path: str,
     threads: int | None,
     resolution: int | None,
     classes: int | None,
     labels: Sequence[str] | None,
 ) -> Model:
-    """The network that the names and shapes in the file belong to."""
+    """Return the network that the names and shapes in a weight file belong to."""
+    from dsconv.compiler.lowering import lower
     from dsconv.compiler.model import Model
+    from dsconv.compiler.passes import optimise
+    from dsconv.compiler.weights import FoldedWeights
     from dsconv.vision.classifier import Classifier, takes_pictures
+    from dsconv.weights import open_weights
     from dsconv.weights.families import recognise
+    from dsconv.weights.file import errors_name
     from dsconv.weights.source import FileSource
 
-    found = recognise(file, resolution)
-    graph = found.graph
-    _check_classes(file.path, found.classes, classes, labels)
-    program = _lower(file.path, graph, found.weights, found.family)
+    with open_weights(path) as file:
+        graph, weights, family, preprocessing, found = recognise(file, resolution)
+        _check_classes(path, found, classes, labels)
+        with errors_name(path, f"taken for {family}: "):
+            program = lower(optimise(graph), FoldedWeights(graph, weights))
+        source = FileSource.of(file)
     model: Model
     if takes_pictures(program.inputs, program.outputs):
-        about = found.family, found.preprocessing, found.classes, labels
-        model = Classifier(graph.name, program, threads, *about)
+        model = Classifier(graph.name, program, threads, family, preprocessing, found, labels)
     else:
         model = Model(graph.name, program, threads)
-    model.source = FileSource.of(file)
+    model.source = source
     return model
 
 
-def _compiled(
+def _load_compiled(
     path: str, threads: int | None, classes: int | None, labels: Sequence[str] | None
 ) -> Model:
-    """The model in a file that holds a compiled one."""
+    """Return the model in a .dsconv file."""
     from dsconv.files.compiled import load_compiled
 
     model = load_compiled(path, threads)
@@ -134,45 +141,32 @@ def _compiled(
 
 
 def _find(path_or_name: str | os.PathLike[str]) -> str:
-    """The file, or that of the published weights of this name."""
+    """Return the path of a file, or of the published weights of this name."""
     path = os.fspath(path_or_name)
     if not isinstance(path, str):
         raise TypeError(f"path_or_name must be a path or a name, got {path_or_name!r}")
-    if os.path.exists(path) and not os.path.isdir(path) or os.path.basename(path) != path:
+    can_be_name = path == os.path.splitext(os.path.basename(path))[0]
+    if not can_be_name or os.path.exists(path) and not os.path.isdir(path):
         return path
-    from dsconv import pretrained
+    from dsconv.files import pretrained
 
-    if path in pretrained.names():
+    if path in pretrained.PINNED:
         return pretrained.path_of(path)
-    if os.path.splitext(path)[1] or os.path.isdir(path):
+    if os.path.isdir(path):
         return path
     known = ", ".join(pretrained.names())
     raise FileNotFoundError(f"{path}: no such file, and no name of published weights ({known})")
 
 
-def _lower(path: str, graph: Graph, weights: Mapping[str, np.ndarray], family: str) -> NamedProgram:
-    """Read, fold and pack the weights; errors name the file."""
-    from dsconv.compiler.lowering import lower
-    from dsconv.compiler.passes import optimise
-    from dsconv.compiler.weights import FoldedWeights
-
-    try:
-        return lower(optimise(graph), FoldedWeights(graph, weights))
-    except (TypeError, ValueError) as error:
-        if str(error).startswith(path):
-            raise
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{path}: taken for {family}: {error}") from None
-
-
 def _refuse(path: str, what: str, **options: object) -> None:
+    """Raise ValueError if one of these options is given."""
     for name, option in options.items():
         if option is not None:
             raise ValueError(f"{path}: {name} does not apply to {what}")
 
 
 def _labels(labels: Labels) -> list[str]:
-    """Names of classes, given as they are or as a text file."""
+    """Return the names of classes, given as they are or as a text file."""
     if isinstance(labels, (str, os.PathLike)):
         with open(labels, encoding="utf-8-sig") as file:
             try:
@@ -187,6 +181,7 @@ def _labels(labels: Labels) -> list[str]:
 def _check_classes(
     path: str, found: int | None, classes: int | None, labels: Sequence[str] | None
 ) -> None:
+    """Check that a network has as many classes as the caller says."""
     for name, count in (("classes", classes), ("labels", None if labels is None else len(labels))):
         if count is not None and found is None:
             raise ValueError(f"{path}: {name} given, but the weights hold no classifier")

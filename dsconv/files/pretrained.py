@@ -1,8 +1,8 @@
-"""Trained weights by name: from the user's cache, or downloaded from their publisher.
+"""Find trained weights by name: in the user's cache, or downloaded from their publisher.
 
 Each file is pinned by its size and SHA-256, and no file is used before it has them. They are
-checked every time that a path is asked for, not once after the download: that costs about 10 ms for
-14 MB, and a file that was changed later is noticed as well.
+checked every time that a path is asked for, not once after the download, so that a file that was
+changed later is noticed as well: that costs about 10 ms for 14 MB.
 
 The cache is the folder that the environment variable DSCONV_HOME names, else `dsconv` in the user's
 folder for caches. Files put there by hand count like downloaded ones.
@@ -16,31 +16,32 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["PinnedFile", "fetch", "home", "names", "path_of"]
+__all__ = ["PINNED", "PinnedFile", "fetch", "home", "names", "path_of"]
 
 
 class PinnedFile(NamedTuple):
-    """A file that is known to the last bit."""
+    """Describe a file that is known to the last bit."""
 
     name: str  # in the cache
     size: int  # bytes
     sha256: str
-    addresses: tuple[str, ...]  # of its publisher, tried in this order
+    addresses: tuple[str, ...]  # at its publisher, tried in this order; () if it is not published
     licence: str
-    note: str = ""  # for who has to find it
+    note: str = ""  # says where such a file comes from
 
 
 # torchvision names its files after the first eight digits of their SHA-256.
-_FILES = {
+PINNED = {
     "mobilenet_v1": PinnedFile(
         "mobilenet_v1_1.0_224_google_slim.npz",
         17_064_558,
         "8190387b69002fa1430d7d6ff9c53dd09d5734e8636becd51b66e48a56d835e5",
         (),
         "Apache-2.0",
-        "Google publishes this network as a TensorFlow checkpoint alone "
-        "(mobilenet_v1_2018_08_02/mobilenet_v1_1.0_224.tgz), and the file is a conversion of it to "
-        "arrays under their TF-slim names; a conversion of your own can be loaded by its path",
+        "this file cannot be downloaded: Google publishes the network as a TensorFlow checkpoint "
+        "alone (mobilenet_v1_2018_08_02/mobilenet_v1_1.0_224.tgz), and the file is a conversion of "
+        "it to an .npz of arrays under their TF-slim names; save the arrays of the checkpoint with "
+        "numpy.savez and give dsconv.load the path of that file",
     ),
     "mobilenet_v2": PinnedFile(
         "mobilenet_v2-b0353104.pth",
@@ -53,17 +54,17 @@ _FILES = {
 
 
 def names() -> tuple[str, ...]:
-    """The names of all pretrained networks."""
-    return tuple(_FILES)
+    """Return the names of all pretrained networks that can be downloaded."""
+    return tuple(name for name, file in PINNED.items() if file.addresses)
 
 
 def path_of(name: str, *, progress: bool | None = None) -> str:
-    """The path of a pretrained network's weight file, downloaded if it is not there.
+    """Return the path of a pretrained network's weight file; download it if it is not there.
 
     Parameters
     ----------
     name
-        One of `names()`.
+        One of `names()`, or "mobilenet_v1" if its file was put into the cache by hand.
     progress
         Show a bar on stderr while downloading; None: where stderr is a terminal.
 
@@ -75,19 +76,20 @@ def path_of(name: str, *, progress: bool | None = None) -> str:
     Raises
     ------
     FileNotFoundError
-        If it is not there and cannot be downloaded; says which file to put where.
+        If the file is not there and cannot be downloaded; says which file to put where.
     ValueError
         If the name is unknown, or another file has the file's name. That one is left alone.
     """
     if not isinstance(name, str):
         raise TypeError(f"name must be a string, got {type(name).__name__}")
-    if name not in _FILES:
-        raise ValueError(f"there are no pretrained weights {name!r}; known are {', '.join(_FILES)}")
-    return fetch(_FILES[name], home(), progress=progress)
+    if name not in PINNED:
+        known = ", ".join(names())
+        raise ValueError(f"there are no pretrained weights {name!r}; known are {known}")
+    return fetch(PINNED[name], home(), progress=progress)
 
 
 def home() -> Path:
-    """The folder of the cache, which need not exist: DSCONV_HOME, or the platform's default."""
+    """Return the folder of the cache, which need not exist: DSCONV_HOME, or the platform's default."""
     try:
         if folder := os.environ.get("DSCONV_HOME"):
             return Path(folder).expanduser().absolute()
@@ -99,13 +101,15 @@ def home() -> Path:
 
 
 def _caches() -> str:
-    """The user's folder for caches on this platform."""
+    """Return the user's folder for caches on this platform."""
     if sys.platform == "win32":
         return os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     if sys.platform == "darwin":
         return "~/Library/Caches"
     caches = os.environ.get("XDG_CACHE_HOME", "")
-    return caches if os.path.isabs(caches) else "~/.cache"  # relative ones are to be ignored
+    return (
+        caches if os.path.isabs(caches) else "~/.cache"
+    )  # the standard says to ignore relative ones
 
 
 def fetch(
@@ -115,7 +119,7 @@ def fetch(
     progress: bool | None = None,
     timeout: float = 30.0,
 ) -> str:
-    """The path of a pinned file in a folder, downloaded if it is not there; as `path_of`.
+    """Return the path of a pinned file in a folder; download it if it is not there, as `path_of`.
 
     `timeout` is the number of seconds without a byte after which a server counts as dead.
     """
@@ -146,6 +150,7 @@ def fetch(
 
 
 def _verify(path: Path, file: PinnedFile) -> None:
+    """Raise ValueError unless the file has the pinned size and hash."""
     size = path.stat().st_size
     if size != file.size:
         found = f"{size:,} bytes instead of {file.size:,}"

@@ -1,7 +1,7 @@
-"""What every reader of weights has in common: an open file, a list of its arrays, one read each.
+"""Share between the readers of all formats: an open file, a list of its arrays, one read each.
 
 A format supplies two methods. `_scan` reads the directory of the file and checks all of it; it
-allocates nothing that the file's own length does not pay for. `_fetch` fills one array.
+allocates nothing that the file's own length does not pay for. `_fill` reads the bytes of one array.
 """
 
 from __future__ import annotations
@@ -9,37 +9,53 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from dsconv.weights.scratch import Scratch
-
 MAX_DIMENSIONS = 32
+BFLOAT16 = np.dtype([("bfloat16", "<u2")])  # NumPy has none: it stands for the bits in a file
 _FREE_BYTES = 64 * 2**20  # a file of any length may unpack to this much,
 _EXPANSION = 16  # a long one to this many times its length
 _ALIGNMENT = 64  # bytes; arrays of one block begin on cache lines
 
 
 class Entry(NamedTuple):
-    """One array of a file."""
+    """Describe one array of a file.
+
+    The file's bytes at `place`, a value of the format's own, become numbers of type `stored`. The
+    array is in C order, or begins at number `offset` and has `strides`, counted in numbers.
+    """
 
     shape: tuple[int, ...]
-    dtype: np.dtype  # of the array that `read` returns
-    raw_bytes: int  # to fetch from the file
-    place: Any  # where these are: the format's own
+    stored: np.dtype
+    raw_bytes: int
+    place: Any
+    offset: int = 0
+    strides: tuple[int, ...] | None = None
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Return the dtype of the array that `read` returns."""
+        return dtype_of(self.stored)
 
 
 class WeightFile(ABC):
-    """An open file of named arrays; a context manager. Not for several threads at once.
+    """Read named arrays from an open file. It is a context manager, for one thread at a time.
 
     Parameters
     ----------
     path
         The file. It stays open until `close` or the end of the `with` block.
+
+    Attributes
+    ----------
+    metadata : dict of str to str
+        Texts beside the arrays, which only .safetensors files have.
+    stamp : tuple of int
+        Length, time of the last change in nanoseconds and inode of the file when it was opened.
 
     Raises
     ------
@@ -52,60 +68,53 @@ class WeightFile(ABC):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
+        self.metadata: dict[str, str] = {}
         self._file = open(self.path, "rb")  # noqa: SIM115
         try:
-            self.file_bytes = self._file.seek(0, os.SEEK_END)
-            self._file.seek(0)
-            self._entries = self._scan()
-            check_expansion(
-                (max(e.raw_bytes, array_bytes(e.shape, e.dtype)) for e in self._entries.values()),
-                self.file_bytes,
-            )
-        except ValueError as error:
-            self._file.close()
-            raise ValueError(f"{self.path}: {error}") from error
+            status = os.fstat(self._file.fileno())
+            self.stamp = status.st_size, status.st_mtime_ns, status.st_ino
+            self.file_bytes = status.st_size
+            with errors_name(self.path):
+                self._entries = self._scan()
+                entries = self._entries.values()
+                sizes = [max(e.raw_bytes, array_bytes(e.shape, e.dtype)) for e in entries]
+                check_expansion(sizes, self.file_bytes)
         except BaseException:
             self._file.close()
             raise
 
     @abstractmethod
     def _scan(self) -> dict[str, Entry]:
-        """The arrays of the file, checked against its length."""
+        """Return the arrays of the file by name, checked against its length."""
 
     @abstractmethod
-    def _fetch(self, entry: Entry, raw: np.ndarray) -> np.ndarray:
-        """The array of `entry`, its bytes read into `raw` (uint8, `raw_bytes` long)."""
-
-    @cached_property
-    def _scratch(self) -> Scratch:
-        from dsconv.weights.scratch import Scratch
-
-        return Scratch()
+    def _fill(self, place: Any, raw: np.ndarray) -> None:
+        """Fill `raw` (uint8, `raw_bytes` long) with the bytes at the place of an array."""
 
     def names(self) -> list[str]:
-        """The names of all arrays, in the order of the file."""
+        """Return the names of all arrays, in the order of the file."""
         return list(self._entries)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of one array."""
+        """Return the shape of one array."""
         return self._entry(name).shape
 
     def dtype(self, name: str) -> np.dtype:
-        """The dtype of one array as `read` returns it."""
+        """Return the dtype of one array as `read` returns it."""
         return self._entry(name).dtype
 
     def read(self, name: str) -> np.ndarray:
-        """One array: C-contiguous, writable, native byte order.
+        """Return one array: C-contiguous, writable, in native byte order.
 
         Raises
         ------
         ValueError
             If there is no array of that name, its content is damaged, or the file is closed.
         """
-        return self._read(name, self._scratch(self._entry(name).raw_bytes))
+        return self._read(name, np.empty(self._entry(name).raw_bytes, np.uint8))
 
     def read_all(self) -> dict[str, np.ndarray]:
-        """All arrays, in the order of the file, in one block of memory that they share.
+        """Return all arrays, in the order of the file, in one block of memory that they share.
 
         One block from 4 MB up lies on huge pages, where small arrays would each wait for the
         system to hand out fresh pages: this halves the time to read a network.
@@ -118,11 +127,6 @@ class WeightFile(ABC):
             arrays[name] = self._read(name, block[start : start + entry.raw_bytes])
             start += room
         return arrays
-
-    def stamp(self) -> tuple[int, int]:
-        """Length of the open file in bytes, and time of its last change in nanoseconds."""
-        status = os.fstat(self._file.fileno())
-        return status.st_size, status.st_mtime_ns
 
     def close(self) -> None:
         """Close the file; arrays that were read stay valid."""
@@ -141,21 +145,55 @@ class WeightFile(ABC):
             raise ValueError(f"{self.path}: no array is named {name!r}") from None
 
     def _read(self, name: str, raw: np.ndarray) -> np.ndarray:
-        try:
-            return self._fetch(self._entries[name], raw)
-        except ValueError as error:
-            raise ValueError(f"{self.path}: array {shorten(name)}: {error}") from error
+        """Read the bytes of one array into `raw`, and return them as the array."""
+        entry = self._entries[name]
+        with errors_name(self.path, f"array {shorten(name)}: "):
+            self._fill(entry.place, raw)
+        flat = _numbers(raw, entry.stored)
+        if entry.strides is None:
+            return flat.reshape(entry.shape)
+        if 0 in entry.shape:
+            return np.empty(entry.shape, entry.dtype)
+        strides = tuple(step * flat.itemsize for step in entry.strides)
+        start = entry.offset * flat.itemsize
+        # This constructor checks once more that the view stays inside the buffer.
+        view = np.ndarray(entry.shape, flat.dtype, flat.data, start, strides)
+        return np.require(view, requirements=["C"])
+
+
+@contextmanager
+def errors_name(path: str, what: str = "") -> Iterator[None]:
+    """Put the path of a file, and `what`, in front of the messages of errors in the block."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if str(error).startswith(path):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{path}: {what}{error}") from None
+
+
+def fill_from(file: BinaryIO, start: int, raw: np.ndarray) -> None:
+    """Fill `raw` with the bytes of a file from `start` on."""
+    file.seek(start)
+    if file.readinto(raw.data) != len(raw):  # type: ignore[attr-defined]
+        raise ValueError("the file is truncated")
+
+
+def dtype_of(stored: np.dtype) -> np.dtype:
+    """Return the dtype as which numbers of a file are read: bfloat16 widens to float32."""
+    return np.dtype(np.float32) if stored == BFLOAT16 else stored.newbyteorder("=")
 
 
 def array_bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
-    """Size of an array in bytes; ValueError for a shape that no array can have."""
+    """Return the size of an array in bytes; ValueError for a shape that no array can have."""
     if len(shape) > MAX_DIMENSIONS:
         raise ValueError(f"{len(shape)} dimensions, at most {MAX_DIMENSIONS} are allowed")
     if shape and min(shape) < 0:
-        raise ValueError("a shape with a negative extent")
+        raise ValueError(f"the shape {shape} has a negative extent")
     size = math.prod(shape) * dtype.itemsize
     if (size or math.prod(max(extent, 1) for extent in shape) * dtype.itemsize) >= 2**63:
-        raise ValueError("a shape beyond the address space")
+        raise ValueError("the shape goes beyond the address space")
     return size
 
 
@@ -170,23 +208,25 @@ def check_expansion(sizes: Iterable[int], file_bytes: int) -> None:
         )
 
 
-def numbers(raw: np.ndarray, stored: np.dtype) -> np.ndarray:
-    """Raw bytes (uint8) as a flat native array of the dtype that they were stored in."""
+def are_naturals(values: Any, kind: type[list] | type[tuple]) -> bool:
+    """Tell whether this is a list or tuple, by `kind`, of integers from 0 up."""
+    return type(values) is kind and all(type(value) is int and value >= 0 for value in values)
+
+
+def shorten(value: object) -> str:
+    """Return what an error message shows of something out of a file: a short text, or its type."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 80 else value[:77] + "...")
+    return f"of type {type(value).__name__}"
+
+
+def _numbers(raw: np.ndarray, stored: np.dtype) -> np.ndarray:
+    """Return raw bytes (uint8) as a flat array, in native byte order, of what they stand for."""
     if stored == np.bool_:
         return raw != 0
+    if stored == BFLOAT16:  # its bits are the upper half of a float32
+        return (raw.view("<u2").astype(np.uint32) << np.uint32(16)).view(np.float32)
     array = raw.view(stored)
     if not stored.isnative:
         array = array.byteswap(inplace=True).view(stored.newbyteorder("="))
     return array
-
-
-def widened(bfloat16: np.ndarray) -> np.ndarray:
-    """bfloat16, held as uint16, as float32: its bits are the upper half. Exact."""
-    return (bfloat16.astype(np.uint32) << np.uint32(16)).view(np.float32)
-
-
-def shorten(value: object) -> str:
-    """How an error message shows something out of a file: a short text, or only its type."""
-    if isinstance(value, str):
-        return repr(value if len(value) <= 80 else value[:77] + "...")
-    return f"of type {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Keras weights in HDF5: old .h5, Keras 3's .weights.h5, and .keras, under one scheme of names.
+"""Read Keras's weights in HDF5: old .h5, Keras 3's .weights.h5, and .keras, under one scheme.
 
 **Names are "layer/parameter"** in all three forms, e.g. "conv1/kernel", "conv1_bn/gamma",
 "conv_dw_1/depthwise_kernel", "predictions/bias":
@@ -32,7 +32,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from dsconv.weights.file import Entry, WeightFile, array_bytes, check_expansion, numbers, shorten
+from dsconv.weights.file import (
+    Entry,
+    WeightFile,
+    array_bytes,
+    check_expansion,
+    fill_from,
+    shorten,
+)
 from dsconv.weights.json_text import MAX_BYTES, parse_json
 from dsconv.weights.keras_names import Path, names
 from dsconv.weights.zip_archive import Archive
@@ -49,23 +56,25 @@ _PIPELINES: tuple[list[int], ...] = ([], [_DEFLATE], [_SHUFFLE], [_SHUFFLE, _DEF
 
 
 class _Chunk(NamedTuple):
+    """Describe where the bytes of one chunk are."""
+
     corner: tuple[int, ...]  # of the array, where the chunk begins
     start: int  # offset in the file
     stored: int  # bytes in the file
 
 
-class _Place(NamedTuple):
-    """Where a dataset's bytes are: in one run from `start`, or in chunks of one shape."""
+class _Chunks(NamedTuple):
+    """Describe a dataset in chunks of one shape."""
 
+    shape: tuple[int, ...]
     stored: np.dtype
-    start: int
-    chunks: tuple[_Chunk, ...] = ()
-    chunk_shape: tuple[int, ...] = ()
-    filters: tuple[int, ...] = ()
+    filters: list[int]
+    chunk_shape: tuple[int, ...]
+    chunks: list[_Chunk]
 
 
 class H5File(WeightFile):
-    """An open Keras .h5 or .weights.h5; see `WeightFile`.
+    """Read a Keras .h5 or .weights.h5; see `WeightFile`.
 
     The HDF5 library reads the directory of the file and nothing else; it never opens another file.
     The arrays are then read from their places in the file, which are checked, by this class.
@@ -96,17 +105,11 @@ class H5File(WeightFile):
             raise ValueError(f"damaged HDF5 file ({type(error).__name__}: {error})") from error
         return entries
 
-    def _fetch(self, entry: Entry, raw: np.ndarray) -> np.ndarray:
-        place: _Place = entry.place
-        if place.chunks:
-            self._fetch_chunks(place, raw.view(place.stored).reshape(entry.shape))
-        elif len(raw):
-            self._data.seek(place.start)
-            if self._data.readinto(raw.data) != len(raw):  # type: ignore[attr-defined]
-                raise ValueError("the file is truncated")
-        return numbers(raw, place.stored).reshape(entry.shape)
-
-    def _fetch_chunks(self, place: _Place, out: np.ndarray) -> None:
+    def _fill(self, place: int | _Chunks, raw: np.ndarray) -> None:
+        if isinstance(place, int):
+            fill_from(self._data, place, raw)
+            return
+        out = raw.view(place.stored).reshape(place.shape)
         size = array_bytes(place.chunk_shape, place.stored)
         for chunk in place.chunks:
             self._data.seek(chunk.start)
@@ -133,7 +136,7 @@ class H5File(WeightFile):
 
 
 class KerasFile(H5File):
-    """An open .keras file, a zip archive; see `H5File`. The weights in it are held in memory."""
+    """Read a .keras file, a zip archive; see `H5File`. The weights in it are held in memory."""
 
     def _scan(self) -> dict[str, Entry]:
         archive = Archive(self._file, self.file_bytes)
@@ -160,7 +163,7 @@ def _h5py() -> Any:
 
 
 def _walk(h5py: Any, file: Any) -> dict[Path, Any]:
-    """All datasets by path."""
+    """Return all datasets by path."""
     datasets: dict[Path, Any] = {}
     seen = set()
     todo: list[tuple[Path, Any]] = [((), file.id)]
@@ -189,48 +192,48 @@ def _walk(h5py: Any, file: Any) -> dict[Path, Any]:
 
 
 def _entry(h5py: Any, dataset: Any, size: int) -> Entry:
-    """Shape, dtype and place of a dataset in a file of `size` bytes."""
+    """Return shape, dtype and place of a dataset in a file of `size` bytes."""
     kind = dataset.get_type()
     if kind.get_class() not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT):
-        raise ValueError("a dtype other than integers and floats")
+        raise ValueError("it holds something other than integers and floats")
     stored = np.dtype(kind.dtype)
     if stored.kind not in "iuf" or stored.itemsize > 8 or h5py.h5t.py_create(stored) != kind:
-        raise ValueError("a dtype that NumPy does not have")
+        raise ValueError("it has a dtype that NumPy does not have")
     if dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
-        raise ValueError("a dataset without a shape")
+        raise ValueError("it is a dataset without a shape")
     shape = tuple(map(int, dataset.shape))
     declared = array_bytes(shape, stored)
     check_expansion((declared,), size)
     options = dataset.get_create_plist()
     layout = options.get_layout()
     if options.get_external_count():
-        raise ValueError("data in another file")
+        raise ValueError("it has its data in another file")
     if layout == h5py.h5d.CONTIGUOUS:
-        start = dataset.get_offset() if declared else 0
-        if start is None or start + declared > size:
+        place: Any = dataset.get_offset() if declared else 0
+        if place is None or place + declared > size:
             raise ValueError(f"its {declared} bytes are not in the file")
-        place = _Place(stored, start)
     elif layout == h5py.h5d.CHUNKED:
         place = _chunked(h5py, dataset, options, stored, shape, size)
     else:
-        raise ValueError("a virtual or compact dataset")
-    return Entry(shape, stored.newbyteorder("="), declared, place)
+        raise ValueError("it is a virtual or compact dataset")
+    return Entry(shape, stored, declared, place)
 
 
 def _chunked(
     h5py: Any, dataset: Any, options: Any, stored: np.dtype, shape: tuple[int, ...], size: int
-) -> _Place:
+) -> _Chunks:
+    """Return the places of a dataset's chunks, all of which must be in the file."""
     filters = [options.get_filter(i)[0] for i in range(options.get_nfilters())]
     if filters not in _PIPELINES:
-        raise ValueError(f"the filters {filters}; allowed are deflate (1) and shuffle (2)")
+        raise ValueError(f"it has the filters {filters}; allowed are deflate (1) and shuffle (2)")
     chunk_shape = tuple(map(int, options.get_chunk()))
     if len(chunk_shape) != len(shape) or 0 in chunk_shape:
-        raise ValueError(f"chunks of shape {chunk_shape}")
+        raise ValueError(f"it has chunks of shape {chunk_shape}")
     check_expansion((array_bytes(chunk_shape, stored),), size)
     corners = [range(0, extent, step) for extent, step in zip(shape, chunk_shape, strict=True)]
     count = math.prod(map(len, corners))
     if count * _CHUNK_RECORD > size:
-        raise ValueError(f"{count} chunks in a file of {size} bytes")
+        raise ValueError(f"it has {count} chunks in a file of {size} bytes")
     chunks = []
     for corner in product(*corners):
         info = dataset.get_chunk_info_by_coord(corner)
@@ -239,16 +242,16 @@ def _chunked(
         if info.filter_mask:
             raise ValueError(f"the chunk at {corner} is stored without some filter")
         chunks.append(_Chunk(corner, info.byte_offset, info.size))
-    return _Place(stored, 0, tuple(chunks), chunk_shape, tuple(filters))
+    return _Chunks(shape, stored, filters, chunk_shape, chunks)
 
 
 def _inflated(packed: bytes, size: int) -> bytes:
-    """What a deflated chunk unpacks to, at most one byte more than `size`."""
+    """Return what a deflated chunk unpacks to, at most one byte more than `size`."""
     inflater = zlib.decompressobj()
     try:
         content = inflater.decompress(packed, size + 1)
+        if inflater.eof or len(content) > size:
+            return content
     except zlib.error:
-        raise ValueError("a chunk is damaged (deflate)") from None
-    if not inflater.eof and len(content) <= size:
-        raise ValueError("a chunk is damaged (deflate)")
-    return content
+        pass
+    raise ValueError("a chunk is damaged (deflate)")

@@ -1,4 +1,4 @@
-"""NumPy's .npz: a zip archive of .npy arrays, read without pickle.
+"""Read and write NumPy's .npz, a zip archive of .npy arrays, without pickle.
 
 Three sizes must agree before an array is allocated: what its .npy header declares, what the zip
 directory declares, and what the file really holds. Only plain numbers (bool, integers, floats) are
@@ -8,14 +8,14 @@ allowed. Layout of .npy: numpy.lib.format.
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 
-from dsconv.weights.file import Entry, WeightFile, array_bytes, numbers, shorten
+from dsconv.weights.file import Entry, WeightFile, array_bytes, shorten
 from dsconv.weights.writing import checked, replacing
 from dsconv.weights.zip_archive import Archive, Stream
 
@@ -28,15 +28,8 @@ _HEADERS = {  # version of .npy: bytes of the header's length, its parser
 }
 
 
-class _Place(NamedTuple):
-    member: str
-    header_bytes: int
-    stored: np.dtype
-    fortran: bool
-
-
 class NpzFile(WeightFile):
-    """An open .npz file; see `WeightFile`. Names are those of the members without ".npy"."""
+    """Read an .npz file; see `WeightFile`. Names are those of the members without ".npy"."""
 
     def _scan(self) -> dict[str, Entry]:
         self._archive = Archive(self._file, self.file_bytes)
@@ -60,19 +53,12 @@ class NpzFile(WeightFile):
             raise ValueError(
                 f"shape {shape} of {stored} takes {declared} bytes, there are {size - len(header)}"
             )
-        place = _Place(member, len(header), stored, fortran)
-        return Entry(shape, stored.newbyteorder("="), declared, place)
+        strides = tuple(math.prod(shape[:axis]) for axis in range(len(shape))) if fortran else None
+        return Entry(shape, stored, declared, (member, len(header)), strides=strides)
 
-    def _fetch(self, entry: Entry, raw: np.ndarray) -> np.ndarray:
-        place: _Place = entry.place
-        stream = self._archive.open(place.member)
-        stream.readinto(bytearray(place.header_bytes))
-        stream.readinto(raw.data)
-        stream.finish()
-        array = numbers(raw, place.stored)
-        if place.fortran:
-            return np.ascontiguousarray(array.reshape(entry.shape[::-1]).T)
-        return array.reshape(entry.shape)
+    def _fill(self, place: tuple[str, int], raw: np.ndarray) -> None:
+        member, header_bytes = place
+        self._archive.readinto(member, raw.data, header_bytes)
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
@@ -103,7 +89,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) ->
 
 
 def _header(stream: Stream, size: int) -> bytes:
-    """Everything in front of an array's numbers."""
+    """Return everything in front of an array's numbers."""
     start = bytearray(8)
     stream.readinto(start)
     if not start.startswith(b"\x93NUMPY"):
@@ -122,7 +108,7 @@ def _header(stream: Stream, size: int) -> bytes:
 
 
 def _parse(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, Fortran order, dtype and size in bytes, out of an .npy header."""
+    """Return shape, Fortran order, dtype and size in bytes, out of an .npy header."""
     try:
         parser = _HEADERS[header[6], header[7]][1]
         shape, fortran, dtype = parser(io.BytesIO(header[8:]))

@@ -1,4 +1,4 @@
-"""PyTorch checkpoints (.pth, .pt) without PyTorch: a state dict of tensors, legacy or zip format.
+"""Read PyTorch checkpoints (.pth, .pt) without PyTorch: a state dict of tensors, zip or legacy.
 
 Both formats are a pickle that describes the tensors and, apart from it, the raw bytes of their
 storages. The pickle is read by `unpickle` (which says why not by the standard library); it lets
@@ -6,9 +6,9 @@ the names through that rebuild tensors, and nothing else. A tensor here is a vie
 (offset, shape, strides in elements). Every view is checked against its storage, and every storage
 against the file, before memory is asked for.
 
+- *zip*: members `NAME/data.pkl`, `NAME/data/KEY` and `NAME/byteorder`;
 - *legacy*: five pickles (magic number, protocol version, system information, the object, the keys
-  of the storages), then each storage as its number of elements (int64) and its bytes;
-- *zip*: members `NAME/data.pkl`, `NAME/data/KEY` and `NAME/byteorder`.
+  of the storages), then each storage as its number of elements (int64) and its bytes.
 
 Big-endian files are refused. Layout: torch/serialization.py, torch/_utils.py.
 """
@@ -16,46 +16,48 @@ Big-endian files are refused. Layout: torch/serialization.py, torch/_utils.py.
 from __future__ import annotations
 
 import io
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from dsconv.weights.file import Entry, WeightFile, array_bytes, numbers, shorten, widened
+from dsconv.weights.file import (
+    BFLOAT16,
+    Entry,
+    WeightFile,
+    are_naturals,
+    array_bytes,
+    dtype_of,
+    fill_from,
+    shorten,
+)
 from dsconv.weights.unpickle import unpickle
 from dsconv.weights.zip_archive import Archive
 
-__all__ = ["PthFile"]
+__all__ = ["LegacyPthFile", "PthFile"]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _WRAPPERS = ("state_dict", "model_state_dict", "model")  # under which trainers put a state dict
 
 
-class _Element(NamedTuple):
-    """The numbers in a storage."""
-
-    stored: np.dtype
-    dtype: np.dtype  # as they are read: bfloat16 widens exactly to float32
-
-
 class _Storage:
-    """A run of numbers in the file, named by its key."""
+    """Describe a run of numbers in the file, named by its key."""
 
-    __slots__ = ("element", "key", "length", "place")
+    __slots__ = ("key", "length", "place", "stored")
 
-    def __init__(self, element: _Element, key: str, length: int) -> None:
-        self.element = element
+    def __init__(self, stored: np.dtype, key: str, length: int) -> None:
+        self.stored = stored
         self.key = key
         self.length = length  # elements
-        self.place: int | str = 0  # offset in the file, or the member of the archive
+        self.place: Any = None  # offset in the file, or the member of the archive
 
     @property
     def raw_bytes(self) -> int:
-        return self.length * self.element.stored.itemsize
+        return self.length * self.stored.itemsize
 
 
 class _Tensor:
-    """A view of a storage: offset, strides and the span from first to last are in elements."""
+    """Describe a view of a storage: offset, strides and the span of all elements are in elements."""
 
     __slots__ = ("offset", "shape", "span", "storage", "strides")
 
@@ -71,35 +73,17 @@ class _Tensor:
             self.span = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
 
 
-def _storage_types() -> dict[str, _Element]:
-    types = {
-        "FloatStorage": "<f4",
-        "DoubleStorage": "<f8",
-        "HalfStorage": "<f2",
-        "LongStorage": "<i8",
-        "IntStorage": "<i4",
-        "ByteStorage": "u1",
-        "BoolStorage": "?",
-    }
-    elements = {}
-    for name, stored in types.items():
-        dtype = np.dtype(stored)
-        elements[f"torch.{name}"] = _Element(dtype, dtype.newbyteorder("="))
-    elements["torch.BFloat16Storage"] = _Element(np.dtype("<u2"), np.dtype(np.float32))
-    return elements
-
-
 def _rebuild_tensor(arguments: tuple[Any, ...]) -> _Tensor:
-    """torch._utils._rebuild_tensor(storage, offset, shape, strides), checked."""
+    """Stand for torch._utils._rebuild_tensor(storage, offset, shape, strides), checked."""
     if len(arguments) != 4 or type(arguments[0]) is not _Storage:
         raise ValueError("malformed tensor: wrong arguments")
     storage, offset, shape, strides = arguments
-    if not _naturals(shape) or not _naturals(strides) or not _naturals((offset,)):
+    if not all(are_naturals(values, tuple) for values in (shape, strides, (offset,))):
         raise ValueError("malformed tensor: offset, shape and strides must be integers from 0 up")
     if len(shape) != len(strides):
         raise ValueError(f"malformed tensor: {len(shape)} extents and {len(strides)} strides")
-    array_bytes(shape, storage.element.dtype)
     tensor = _Tensor(storage, offset, shape, strides)
+    array_bytes(shape, dtype_of(storage.stored))
     if offset + tensor.span > storage.length:
         raise ValueError(
             f"a tensor reaches element {offset + tensor.span} of storage {shorten(storage.key)}, "
@@ -109,7 +93,7 @@ def _rebuild_tensor(arguments: tuple[Any, ...]) -> _Tensor:
 
 
 def _rebuild_tensor_v2(arguments: tuple[Any, ...]) -> _Tensor:
-    """The same with requires_grad, hooks and, in newer files, metadata behind."""
+    """Take requires_grad, hooks and, in newer files, metadata behind `_rebuild_tensor`'s own."""
     if not 6 <= len(arguments) <= 7:
         raise ValueError("malformed tensor: wrong arguments")
     if any(more is not None and more != {} for more in arguments[5:]):
@@ -118,14 +102,14 @@ def _rebuild_tensor_v2(arguments: tuple[Any, ...]) -> _Tensor:
 
 
 def _rebuild_parameter(arguments: tuple[Any, ...]) -> _Tensor:
-    """torch._utils._rebuild_parameter(tensor, requires_grad, hooks): the tensor itself."""
+    """Stand for torch._utils._rebuild_parameter(tensor, requires_grad, hooks): the tensor itself."""
     if len(arguments) != 3 or type(arguments[0]) is not _Tensor:
         raise ValueError("malformed parameter: wrong arguments")
     return arguments[0]
 
 
 def _ordered_dict(arguments: tuple[Any, ...]) -> dict[Any, Any]:
-    """collections.OrderedDict(), filled by the pickle afterwards; Python 2: of a list of pairs."""
+    """Stand for collections.OrderedDict(), which the pickle fills; Python 2 gives a list of pairs."""
     result: dict[Any, Any] = {}
     if not arguments:
         return result
@@ -140,17 +124,27 @@ def _ordered_dict(arguments: tuple[Any, ...]) -> dict[Any, Any]:
     return result
 
 
+_STORAGE_TYPES = {
+    "torch.FloatStorage": np.dtype("<f4"),
+    "torch.DoubleStorage": np.dtype("<f8"),
+    "torch.HalfStorage": np.dtype("<f2"),
+    "torch.BFloat16Storage": BFLOAT16,
+    "torch.LongStorage": np.dtype("<i8"),
+    "torch.IntStorage": np.dtype("<i4"),
+    "torch.ByteStorage": np.dtype("u1"),
+    "torch.BoolStorage": np.dtype("?"),
+}
 _NAMES: dict[str, Any] = {
     "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor_v2,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "collections.OrderedDict": _ordered_dict,
-    **_storage_types(),
+    **_STORAGE_TYPES,
 }
 
 
 class PthFile(WeightFile):
-    """An open PyTorch checkpoint; see `WeightFile`.
+    """Read a PyTorch checkpoint, a zip archive; see `WeightFile`.
 
     The checkpoint is a dict of tensors, or a dict with such a dict under "state_dict",
     "model_state_dict" or "model". Dtypes: float64, float32, float16, bfloat16 (read as float32),
@@ -158,21 +152,66 @@ class PthFile(WeightFile):
     """
 
     def _scan(self) -> dict[str, Entry]:
-        self._archive: Archive | None = None
         self._storages: dict[str, _Storage] = {}
-        is_zip = self._file.read(4) == b"PK\x03\x04"
-        self._file.seek(0)
-        root = self._scan_zip() if is_zip else self._scan_legacy()
-        entries = {}
-        for name, tensor in _state_dict(root).items():
-            storage = tensor.storage
-            # an archive has a checksum for the whole storage, so that all of it has to be read
-            raw_bytes = storage.length if is_zip else tensor.span
-            raw_bytes *= storage.element.stored.itemsize
-            entries[name] = Entry(tensor.shape, storage.element.dtype, raw_bytes, tensor)
-        return entries
+        return {name: self._entry_of(tensor) for name, tensor in _state_dict(self._root()).items()}
 
-    def _scan_legacy(self) -> Any:
+    def _entry_of(self, tensor: _Tensor) -> Entry:
+        """Return the whole storage as what is to be read, because its checksum is that of it all."""
+        storage = tensor.storage
+        view = tensor.offset, tensor.strides
+        return Entry(tensor.shape, storage.stored, storage.raw_bytes, storage.place, *view)
+
+    def _root(self) -> Any:
+        """Return the object in the file; its tensors know their storages' places."""
+        archive = self._archive = Archive(self._file, self.file_bytes)
+        pickles = [name for name in archive.members if f"/{name}".endswith("/data.pkl")]
+        if len(pickles) != 1:
+            raise ValueError(
+                f"not a PyTorch checkpoint: {len(pickles)} members named data.pkl, one is needed"
+            )
+        prefix = pickles[0].removesuffix("data.pkl")
+        order = f"{prefix}byteorder"
+        if order in archive.members and archive.read(order) != b"little":
+            raise ValueError("a big-endian checkpoint is not supported")
+        root = unpickle(io.BytesIO(archive.read(pickles[0])), _NAMES, self._storage)
+        for storage in self._storages.values():
+            storage.place = f"{prefix}data/{storage.key}"
+            member = archive.members.get(storage.place)
+            if member is None:
+                raise ValueError(f"storage {shorten(storage.key)} is missing")
+            if member.size != storage.raw_bytes:
+                raise ValueError(
+                    f"storage {shorten(storage.key)} has {member.size} bytes, its tensors say "
+                    f"{storage.raw_bytes}"
+                )
+        return root
+
+    def _fill(self, place: Any, raw: np.ndarray) -> None:
+        self._archive.readinto(place, raw.data)
+
+    def _storage(self, identity: Any) -> _Storage:
+        """Return what a persistent id names: ("storage", type, key, device, elements[, None])."""
+        if type(identity) is not tuple or len(identity) not in (5, 6) or identity[0] != "storage":
+            raise ValueError("a persistent id that is not a storage is refused")
+        _, stored, key, _, length = identity[:5]
+        if (
+            not isinstance(stored, np.dtype)
+            or type(key) is not str
+            or not are_naturals((length,), tuple)
+        ):
+            raise ValueError("malformed storage: wrong type, key or number of elements")
+        if identity[5:] not in ((), (None,)):
+            raise ValueError("a view of a storage is not supported")
+        storage = self._storages.setdefault(key, _Storage(stored, key, length))
+        if storage.stored is not stored or storage.length != length:
+            raise ValueError(f"storage {shorten(key)} is described in two ways")
+        return storage
+
+
+class LegacyPthFile(PthFile):
+    """Read a PyTorch checkpoint of the legacy format; see `PthFile`."""
+
+    def _root(self) -> Any:
         if unpickle(self._file, {}) != _MAGIC:
             raise ValueError("not a PyTorch checkpoint: another magic number")
         if unpickle(self._file, {}) != _PROTOCOL:
@@ -205,68 +244,19 @@ class PthFile(WeightFile):
             raise ValueError(f"{self.file_bytes - self._file.tell()} bytes follow the last storage")
         return root
 
-    def _scan_zip(self) -> Any:
-        archive = self._archive = Archive(self._file, self.file_bytes)
-        pickles = [name for name in archive.members if f"/{name}".endswith("/data.pkl")]
-        if len(pickles) != 1:
-            raise ValueError(
-                f"not a PyTorch checkpoint: {len(pickles)} members named data.pkl, one is needed"
-            )
-        prefix = pickles[0].removesuffix("data.pkl")
-        order = f"{prefix}byteorder"
-        if order in archive.members and archive.read(order) != b"little":
-            raise ValueError("a big-endian checkpoint is not supported")
-        root = unpickle(io.BytesIO(archive.read(pickles[0])), _NAMES, self._storage)
-        for storage in self._storages.values():
-            storage.place = f"{prefix}data/{storage.key}"
-            member = archive.members.get(storage.place)
-            if member is None:
-                raise ValueError(f"storage {shorten(storage.key)} is missing")
-            if member.size != storage.raw_bytes:
-                raise ValueError(
-                    f"storage {shorten(storage.key)} has {member.size} bytes, its tensors say "
-                    f"{storage.raw_bytes}"
-                )
-        return root
+    def _entry_of(self, tensor: _Tensor) -> Entry:
+        """Return the tensor's own span as what is to be read."""
+        size = tensor.storage.stored.itemsize
+        start = tensor.storage.place + tensor.offset * size
+        view = 0, tensor.strides
+        return Entry(tensor.shape, tensor.storage.stored, tensor.span * size, start, *view)
 
-    def _storage(self, identity: Any) -> _Storage:
-        """A persistent id: ("storage", type, key, device, elements[, None])."""
-        if type(identity) is not tuple or len(identity) not in (5, 6) or identity[0] != "storage":
-            raise ValueError("a persistent id that is not a storage is refused")
-        _, element, key, _, length = identity[:5]
-        if type(element) is not _Element or type(key) is not str or not _naturals((length,)):
-            raise ValueError("malformed storage: wrong type, key or number of elements")
-        if identity[5:] not in ((), (None,)):
-            raise ValueError("a view of a storage is not supported")
-        storage = self._storages.setdefault(key, _Storage(element, key, length))
-        if storage.element is not element or storage.length != length:
-            raise ValueError(f"storage {shorten(key)} is described in two ways")
-        return storage
-
-    def _fetch(self, entry: Entry, raw: np.ndarray) -> np.ndarray:
-        tensor: _Tensor = entry.place
-        storage = tensor.storage
-        if self._archive is None:
-            self._file.seek(int(storage.place) + tensor.offset * storage.element.stored.itemsize)
-            if self._file.readinto(raw.data) != len(raw):
-                raise ValueError("the file is truncated")
-            start = 0
-        else:
-            stream = self._archive.open(str(storage.place))
-            stream.readinto(raw.data)
-            stream.finish()
-            start = tensor.offset
-        if 0 in entry.shape:
-            return np.empty(entry.shape, entry.dtype)
-        flat = _numbers(raw, storage.element)
-        strides = tuple(step * flat.itemsize for step in tensor.strides)
-        # this constructor checks once more that the view stays inside the buffer
-        view = np.ndarray(entry.shape, flat.dtype, flat.data, start * flat.itemsize, strides)
-        return np.require(view, requirements=["C"])
+    def _fill(self, place: Any, raw: np.ndarray) -> None:
+        fill_from(self._file, place, raw)
 
 
 def _state_dict(root: Any) -> dict[str, _Tensor]:
-    """The tensors of a checkpoint by name."""
+    """Return the tensors of a checkpoint by name."""
     if type(root) is dict:
         root = next((root[key] for key in _WRAPPERS if type(root.get(key)) is dict), root)
     if type(root) is not dict:
@@ -275,15 +265,3 @@ def _state_dict(root: Any) -> dict[str, _Tensor]:
         if type(name) is not str or type(tensor) is not _Tensor:
             raise ValueError(f"entry {shorten(name)} is {shorten(tensor)}, not a tensor")
     return root
-
-
-def _numbers(raw: np.ndarray, element: _Element) -> np.ndarray:
-    """The bytes of a storage as a flat array."""
-    if element.stored.kind == "u" and element.dtype.kind == "f":  # bfloat16: float32's upper half
-        return widened(numbers(raw, element.stored))
-    return numbers(raw, element.stored)
-
-
-def _naturals(values: Any) -> bool:
-    """Whether this is a tuple of integers from 0 up."""
-    return type(values) is tuple and all(type(value) is int and value >= 0 for value in values)

@@ -1,4 +1,4 @@
-"""The safetensors format: a length, a JSON header and raw bytes.
+"""Read and write .safetensors: a length, a JSON header and raw bytes.
 
     8 bytes      length of the header, little-endian
     header       {"__metadata__": {"key": "text", ...},
@@ -18,33 +18,34 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.weights.file import Entry, WeightFile, array_bytes, numbers, shorten, widened
+from dsconv.weights.file import (
+    BFLOAT16,
+    Entry,
+    WeightFile,
+    are_naturals,
+    array_bytes,
+    fill_from,
+    shorten,
+)
 from dsconv.weights.json_text import MAX_BYTES, parse_json
 
 __all__ = ["SafetensorsFile", "write_safetensors"]
 
 _METADATA = "__metadata__"
-_STORED = {
+_STORED: dict[str, np.dtype] = {
     "BOOL": np.dtype("?"), "U8": np.dtype("u1"), "I8": np.dtype("i1"), "U16": np.dtype("<u2"),
     "I16": np.dtype("<i2"), "U32": np.dtype("<u4"), "I32": np.dtype("<i4"), "U64": np.dtype("<u8"),
     "I64": np.dtype("<i8"), "F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8"),
 }  # fmt: skip
 _CODES = {stored: code for code, stored in _STORED.items()}
-_READ = {code: stored.newbyteorder("=") for code, stored in _STORED.items()}
-_STORED["BF16"] = np.dtype("<u2")  # read as float32: exact
-_READ["BF16"] = np.dtype(np.float32)
+_STORED["BF16"] = BFLOAT16  # read, not written
 _ALIGNMENT = 64  # bytes; where the writer begins the raw bytes
 
 
 class SafetensorsFile(WeightFile):
-    """An open .safetensors file; see `WeightFile`.
+    """Read a .safetensors file; see `WeightFile`.
 
     Dtypes: bool, integers, float16, float32, float64, and bfloat16, which is read as float32.
-
-    Attributes
-    ----------
-    metadata : dict of str to str
-        The free texts of the header.
     """
 
     def _scan(self) -> dict[str, Entry]:
@@ -60,7 +61,7 @@ class SafetensorsFile(WeightFile):
         return entries
 
     def _header(self) -> tuple[dict[str, Any], int]:
-        """The parsed header, and where the raw bytes begin."""
+        """Return the parsed header, and where the raw bytes begin."""
         length = int.from_bytes(self._file.read(8), "little")
         if self.file_bytes < 8 or length > self.file_bytes - 8:
             raise ValueError(f"a header of {length} bytes in a file of {self.file_bytes}")
@@ -77,42 +78,32 @@ class SafetensorsFile(WeightFile):
         code, shape, offsets = (description[key] for key in ("dtype", "shape", "data_offsets"))
         if type(code) is not str or code not in _STORED:
             raise ValueError(f"dtype {shorten(code)}; allowed are {', '.join(_STORED)}")
-        if not _naturals(shape):
+        if not are_naturals(shape, list):
             raise ValueError("the shape must be a list of integers from 0 up")
-        if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+        if not are_naturals(offsets, list) or len(offsets) != 2 or offsets[0] > offsets[1]:
             raise ValueError("data_offsets must be two ascending integers from 0 up")
-        stored, dtype = _STORED[code], _READ[code]
+        stored = _STORED[code]
         shape, there = tuple(shape), offsets[1] - offsets[0]
         declared = array_bytes(shape, stored)
         if declared != there:
             raise ValueError(f"shape {shape} of {code} takes {declared} bytes, not {there}")
-        # The place: offset in the file, dtype there.
-        return Entry(shape, dtype, there, (self._data_start + offsets[0], stored))
+        return Entry(shape, stored, there, self._data_start + offsets[0])
 
     def _check_cover(self, entries: dict[str, Entry]) -> None:
-        """Every raw byte belongs to exactly one array."""
+        """Check that every raw byte belongs to exactly one array."""
         end = self._data_start
-        for name, entry in sorted(
-            entries.items(), key=lambda item: (item[1].place[0], item[1].raw_bytes)
-        ):
-            start = entry.place[0]
-            if start != end:
-                what = "overlaps the array before it" if start < end else "lies behind a hole"
+        in_order = sorted(entries.items(), key=lambda item: (item[1].place, item[1].raw_bytes))
+        for name, entry in in_order:
+            if entry.place != end:
+                what = "overlaps the array before it" if entry.place < end else "lies behind a hole"
                 raise ValueError(f"array {shorten(name)} {what}")
             end += entry.raw_bytes
         if end != self.file_bytes:
             what = "is truncated" if end > self.file_bytes else "has bytes behind the last array"
             raise ValueError(f"the file {what}: {self.file_bytes} bytes, the arrays end at {end}")
 
-    def _fetch(self, entry: Entry, raw: np.ndarray) -> np.ndarray:
-        start, stored = entry.place
-        self._file.seek(start)
-        if self._file.readinto(raw.data) != len(raw):
-            raise ValueError("the file is truncated")
-        array = numbers(raw, stored)
-        if stored.kind == "u" and entry.dtype.kind == "f":
-            array = widened(array)
-        return array.reshape(entry.shape)
+    def _fill(self, place: int, raw: np.ndarray) -> None:
+        fill_from(self._file, place, raw)
 
 
 def write_safetensors(
@@ -171,8 +162,3 @@ def _checked_metadata(metadata: Any) -> dict[str, str]:
     ):
         raise ValueError("the metadata must map texts to texts")
     return metadata
-
-
-def _naturals(values: Any) -> bool:
-    """Whether this is a list of integers from 0 up."""
-    return type(values) is list and all(type(value) is int and value >= 0 for value in values)

@@ -1,8 +1,8 @@
-"""Members of a zip archive that may be hostile: stored or deflated, checked before they are read.
+"""Read members of a zip archive that may be hostile: stored or deflated, checked before.
 
-What an archive of weights needs and no more: no encryption, no parts, no ZIP64 (so less than 4 GB).
-The standard library's `zipfile` would do, but importing it takes longer than reading a MobileNet,
-it copies every member once more, and it lets members overlap. Layout: PKWARE's APPNOTE, 4.3.
+It does what an archive of weights needs and no more: no encryption, no parts, no ZIP64 (so less
+than 4 GB). The standard library's `zipfile` would do, but importing it takes longer than reading
+a MobileNet, it copies every member once more, and it lets members overlap. Layout: PKWARE's APPNOTE, 4.3.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PIECE = 2**16  # compressed bytes held at once
 
 
 class Member(NamedTuple):
-    """One entry of the directory."""
+    """Describe one entry of the directory."""
 
     name: str
     header: int  # offset of the local header
@@ -34,7 +34,7 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """The directory of a zip archive.
+    """Read the directory of a zip archive.
 
     Parameters
     ----------
@@ -68,19 +68,24 @@ class Archive:
         check_expansion((member.size for member in entries), file_bytes)
 
     def open(self, name: str) -> Stream:
-        """A member's bytes from the beginning. Only the stream opened last may be read."""
+        """Open a member at its beginning. Only the stream opened last may be read."""
         return Stream(self._file, self.members[name])
 
     def read(self, name: str) -> bytes:
-        """All bytes of a member."""
+        """Return all bytes of a member."""
         content = bytearray(self.members[name].size)
-        stream = self.open(name)
-        stream.readinto(content)
-        stream.finish()
+        self.readinto(name, content)
         return bytes(content)
 
+    def readinto(self, name: str, out: bytearray | memoryview, skip: int = 0) -> None:
+        """Fill `out` with all bytes of a member behind the first `skip`."""
+        stream = self.open(name)
+        stream.readinto(bytearray(skip))
+        stream.readinto(out)
+        stream.finish()
+
     def _directory(self, file_bytes: int) -> tuple[list[Member], int]:
-        """Entries as they are declared, and the offset of the directory."""
+        """Return entries as they are declared, and the offset of the directory."""
         self._file.seek(max(file_bytes - _END.size - 0xFFFF, 0))
         tail = self._file.read()
         at = tail.rfind(b"PK\x05\x06")
@@ -109,7 +114,7 @@ class Archive:
 
 
 def _entry(directory: bytes, at: int) -> tuple[Member, int]:
-    """The entry at offset `at` of the directory, and where the next one begins."""
+    """Return the entry at offset `at` of the directory, and where the next one begins."""
     if at + _CENTRAL.size > len(directory) or not directory.startswith(b"PK\x01\x02", at):
         raise ValueError("the zip directory is damaged")
     fields = _CENTRAL.unpack_from(directory, at)
@@ -130,7 +135,7 @@ def _entry(directory: bytes, at: int) -> tuple[Member, int]:
 
 
 class Stream:
-    """The bytes of one member, in order; `finish` checks that they were the declared ones."""
+    """Read the bytes of one member, in order; `finish` checks that they were the declared ones."""
 
     def __init__(self, file: BinaryIO, member: Member) -> None:
         self._file = file

@@ -19,7 +19,7 @@ from dsconv.files.load import load
 from dsconv.files.save import save
 from dsconv.kernels import dispatch
 from dsconv.vision.classifier import Classifier
-from dsconv.weights.own import write_own
+from dsconv.weights.families.with_graph import write_with_graph
 
 # Classifiers
 
@@ -44,7 +44,7 @@ def test_classifiers(tmp_path: Path, name: str, labels: list[str] | None) -> Non
 def test_names_of_imagenet(tmp_path: Path, classes: int) -> None:
     """They are not in the file."""
     graph = models.mobilenet_v1(0.25, 32, classes)
-    write_own(tmp_path / "a.npz", graph, graph.init_weights())
+    write_with_graph(tmp_path / "a.npz", graph, graph.init_weights())
     model = load(tmp_path / "a.npz")
     assert model.labels is not None and len(model.labels) == classes
     assert through_a_file(model, tmp_path).labels == model.labels

@@ -126,7 +126,7 @@ def test_a_truncated_file(tmp_path: Path, network: str, share: float) -> None:
     [
         (b"", "the file is empty"),
         (b"layer,weight\nconv0,0.5\n", "unknown format"),
-        (pickle.dumps({"weights": [1, 2]}), "a pickle, but not a PyTorch checkpoint"),
+        (pickle.dumps({"weights": [1, 2]}), "the file is a pickle, but not a PyTorch checkpoint"),
         (npz({}), r"no known network has these arrays \(there are none\)"),
         (npz({"weight": np.zeros(3)}), "no known network has these arrays .'weight'"),
         (pth({"weight": np.zeros(3)}), "no known network has these arrays .'weight'"),

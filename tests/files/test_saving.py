@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from dsconv import images, models, weights
 from dsconv.files.load import load
 from dsconv.files.save import save
 from dsconv.graph import Graph
-from dsconv.weights.own import own_graph, write_own
+from dsconv.weights.families.with_graph import graph_in, write_with_graph
 from dsconv.weights.safetensors import write_safetensors
 
 SUFFIXES = ["safetensors", "npz"]
@@ -107,10 +108,15 @@ def test_a_file_that_is_gone_or_has_changed(tmp_path: Path) -> None:
         change()
         with pytest.raises(ValueError, match=f"weights of a network: .*{message}"):
             save(model, tmp_path / "a.npz")
-    model = Saved("mobilenet_v1").load(tmp_path)
-    path.write_bytes(npz({"other": np.ones(3)}))
-    with pytest.raises(ValueError, match="weights of a network: .*has changed since"):
-        save(model, tmp_path / "a.npz")
+    for stays in (False, True):  # nothing but the content and the inode changes
+        model = Saved("mobilenet_v1").load(tmp_path)
+        content, status = bytearray(path.read_bytes()), path.stat()
+        content[len(content) // 2] ^= 1
+        (tmp_path / "other").write_bytes(content if stays else npz({"other": np.ones(3)}))
+        os.utime(tmp_path / "other", ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.replace(tmp_path / "other", path)
+        with pytest.raises(ValueError, match="weights of a network: .*has changed since"):
+            save(model, tmp_path / "a.npz")
     assert not (tmp_path / "a.npz").exists()
 
 
@@ -136,7 +142,7 @@ def test_a_compiled_graph_comes_back(tmp_path: Path, suffix: str, seeded: bool) 
     path = tmp_path / f"a.{suffix}"
     save(model, path)
     with weights.open_weights(path) as file:
-        found = own_graph(file)
+        found = graph_in(file)
         assert found is not None and found.to_json() == graph.to_json()
         read = {name: file.read(name) for name in graph.parameters()}
     assert_same(graph.init_weights(0) if given is None else given, read)
@@ -169,12 +175,58 @@ def test_weights_are_not_copied() -> None:
     assert model.source is not None and model.source.weights is given
 
 
-def test_a_graph_changed_since(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [*SUFFIXES, "onnx"])
+@pytest.mark.parametrize("seeded", [False, True])
+def test_a_graph_changed_since(tmp_path: Path, suffix: str, seeded: bool) -> None:
+    """What is saved is what runs: the graph as it was when it was compiled."""
+    if suffix == "onnx":
+        pytest.importorskip("onnx")
+    graph = Graph("changed")
+    y = graph.conv2d(graph.input((6, 5, 4)), 3, name="c")
+    graph.output(y)
+    model = graph.compile(None if seeded else graph.init_weights(0))
+    save(model, tmp_path / f"before.{suffix}")
+    graph.output(graph.relu(graph.conv2d(y, 2)))
+    graph.name = "another"
+    save(model, tmp_path / f"after.{suffix}")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    model = load(tmp_path / f"after.{suffix}")
+    assert list(model.outputs) == ["c"]
+
+
+def halved(array: np.ndarray) -> None:
+    array *= 0.5
+
+
+def swapped(array: np.ndarray) -> None:
+    array[0, 0, 0, :2] = array[0, 0, 0, 1::-1].copy()
+
+
+def reshaped(array: np.ndarray) -> None:
+    array.shape = array.shape[::-1]
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, "onnx"])
+@pytest.mark.parametrize("change", [halved, swapped, reshaped])
+def test_weights_changed_since(tmp_path: Path, suffix: str, change: Any) -> None:
     graph = small_graph()
-    model = graph.compile(graph.init_weights(3))
-    graph.conv2d("input", 8, name="more")
-    with pytest.raises(ValueError, match="changed since: .*more/weight"):
-        save(model, tmp_path / "a.npz")
+    given = graph.init_weights(3)
+    given["conv0/weight"] = given["conv0/weight"].transpose(1, 0, 2, 3)  # need not be contiguous
+    model = graph.compile(given)
+    given["conv0/weight"] = np.ascontiguousarray(given["conv0/weight"])
+    save(model, tmp_path / f"same.{suffix}")  # the same values in another array
+    given["more"] = np.ones(1, np.float32)  # belongs to no layer
+    save(model, tmp_path / f"more.{suffix}")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    change(given["conv0/weight"])
+    with pytest.raises(ValueError, match="another weight 'conv0/weight': .*compile the graph"):
+        save(model, tmp_path / f"a.{suffix}")
+    del given["conv0/weight"]
+    with pytest.raises(ValueError, match="another weight 'conv0/weight'"):
+        save(model, tmp_path / f"a.{suffix}")
+    save(model, tmp_path / "a.dsconv")
+    x = np.random.default_rng(1).normal(size=(1, 32, 32, 3)).astype(np.float32)
+    assert_bits(load(tmp_path / "a.dsconv")(x), model(x))
 
 
 def test_a_model_out_of_a_pickle_has_no_unfolded_weights(tmp_path: Path) -> None:
@@ -200,25 +252,25 @@ class TestGraphInAFile:
         (tmp_path / "w").write_bytes(npz({"dsconv.graph": array}))
         with weights.open_weights(tmp_path / "w") as file:
             with pytest.raises(ValueError, match=f"w: dsconv.graph: .*{message}"):
-                own_graph(file)
+                graph_in(file)
 
     def test_bad_text(self, tmp_path: Path) -> None:
         write_safetensors(tmp_path / "w", {}, {"dsconv.graph": "no graph"})
         with weights.open_weights(tmp_path / "w") as file:
             with pytest.raises(ValueError, match="w: dsconv.graph: .*not JSON"):
-                own_graph(file)
+                graph_in(file)
 
     def test_a_file_without(self, tmp_path: Path) -> None:
         for write, name in ((npz, "a"), (pth, "b")):
             (tmp_path / name).write_bytes(write({"w": np.ones(2)}))
             with weights.open_weights(tmp_path / name) as file:
-                assert own_graph(file) is None
+                assert graph_in(file) is None
 
     def test_weights_that_do_not_fit_the_graph(self, tmp_path: Path) -> None:
         graph = small_graph()
         given = graph.init_weights()
         given["logits/bias"] = np.zeros(7, np.float32)
-        write_own(tmp_path / "a.npz", graph, given)
+        write_with_graph(tmp_path / "a.npz", graph, given)
         with pytest.raises(ValueError, match="a.npz: .*logits/bias"):
             load(tmp_path / "a.npz")
 

@@ -20,7 +20,7 @@ from dsconv.files.load import load
 from dsconv.graph import Graph
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.models.topologies.mobilenet_v2 import rounded
-from dsconv.weights.families.arrays import width_multiplier
+from dsconv.weights.families.mobilenets import width_multiplier
 
 CLASSES, RESOLUTION = 6, 64
 IMAGENET = Preprocessing("torchvision")

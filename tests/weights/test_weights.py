@@ -257,7 +257,9 @@ class TestInterface:
             (b"hello world", "unknown format.*hello"),
             (b"\x93NUMPY\x01\x00", "single .npy"),
             (b"\x80\x04\x95", "pickle, but not"),
-            (b"\x08\x07\x12\x04", "unknown format.*allowed are .npz, .safetensors"),
+            (b"\x0a\x07\x12\x04", "unknown format.*allowed are .npz, .safetensors"),
+            (b"\x08\x07\x12\x04", "an ONNX file is a whole network"),
+            (b"dsconv 3 ", "a compiled model, not only weights: dsconv.load opens it"),
         ],
     )
     def test_unknown_formats(self, data, message):

@@ -1,9 +1,8 @@
-"""What the families share: the arrays of a file by plain names, and what they tell of a network."""
+"""Share between the families: the arrays of a file, and the layers of a network among them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,24 +14,26 @@ if TYPE_CHECKING:
     from dsconv.weights.file import WeightFile
 
 Transform = Callable[[np.ndarray], np.ndarray]
-Source = Callable[[str, str], tuple[str, Transform]]
+Place = Callable[[str], tuple[str, str]]  # layer -> names of its convolution and its batch norm
 
 
 class Network(NamedTuple):
-    """What a family makes of a file.
+    """Describe the network that a family finds in a file.
 
-    `source(layer, parameter)` gives the plain name of the array with that parameter of the graph,
-    and what brings its axes into our order.
+    `array_of(layer, parameter)` gives the plain name of the array that holds this parameter of the
+    graph, and the function that brings its axes into our order. `preprocessing` is None if the
+    family does not know it, `classes` if the network has no classifier.
     """
 
     family: str
     graph: Graph
-    source: Source
-    preprocessing: Preprocessing
+    array_of: Callable[[str, str], tuple[str, Transform]]
+    preprocessing: Preprocessing | None
+    classes: int | None
 
 
 class Arrays:
-    """The arrays of a file under plain names: without wrappers, without the state of training.
+    """Look up the arrays of a file by plain names: without wrappers and the state of training.
 
     Parameters
     ----------
@@ -43,72 +44,119 @@ class Arrays:
     """
 
     def __init__(self, file: WeightFile, names: dict[str, str]) -> None:
-        self._file, self.names, self.path = file, names, file.path
+        self.file, self.names = file, names
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of an array; () if there is none of that name."""
-        return self._file.shape(self.names[name]) if name in self.names else ()
-
     def size(self, name: str, axis: int) -> int:
-        """Size of one axis of an array; 0 if there is no such array or axis."""
-        shape = self.shape(name)
+        """Return the size of one axis of an array; 0 if there is no such array or axis."""
+        shape = self.file.shape(self.names[name]) if name in self.names else ()
         return shape[axis] if -len(shape) <= axis < len(shape) else 0
-
-    def classes(self, bias: str, weight: str, axis: int) -> int | None:
-        """Number of classes: the size of the classifier's bias, else of an axis of its weight.
-
-        None if the file has neither: a network without classifier.
-        """
-        if bias not in self and weight not in self:
-            return None
-        return self.size(bias, 0) or self.size(weight, axis)
-
-
-def width_multiplier(found: Mapping[int, int], width: Callable[[float], int]) -> float:
-    """The alpha with which a topology has the channels that a file has.
-
-    Parameters
-    ----------
-    found
-        Channels at alpha 1 -> channels in the file, for layers of different width; 0 is unknown.
-    width
-        The topology's own rounding of channels * alpha.
-
-    Returns
-    -------
-    float
-        The first of the ratios, widest layer first, and of the hundredths that explains all
-        layers; if none does, the one that explains most of them; 1 if nothing is known.
-    """
-    known = {base: channels for base, channels in found.items() if channels}
-    if not known:
-        return 1.0
-    ratios = [channels / base for base, channels in sorted(known.items(), reverse=True)]
-    explained: Counter[float] = Counter()
-    for alpha in (*ratios, *(hundredths / 100 for hundredths in range(1, 401))):
-        explained[alpha] = sum(width(base * alpha) == known[base] for base in known)
-        if explained[alpha] == len(known):
-            return alpha
-    return max(explained, key=lambda alpha: explained[alpha])
 
 
 def same(array: np.ndarray) -> np.ndarray:
+    """Return the array as it is."""
     return array
 
 
 def hwio_from_oihw(array: np.ndarray) -> np.ndarray:
-    # (Cout, Cin, KH, KW) -> (KH, KW, Cin, Cout)
+    """Return (Cout, Cin, KH, KW) as (KH, KW, Cin, Cout)."""
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
 
 
 def hwim_from_oihw(array: np.ndarray) -> np.ndarray:
-    # (C, 1, KH, KW) -> (KH, KW, C, 1)
+    """Return (C, 1, KH, KW) as (KH, KW, C, 1)."""
     return array.transpose(2, 3, 0, 1) if array.ndim == 4 else array
 
 
 def without_kernel_axes(array: np.ndarray) -> np.ndarray:
-    # (1, 1, Cin, Cout) -> (Cin, Cout); a bias stays
+    """Return (1, 1, Cin, Cout) as (Cin, Cout), and a bias as it is."""
     return array[0, 0] if array.ndim == 4 and array.shape[:2] == (1, 1) else array
+
+
+class Convention(NamedTuple):
+    """Say how a framework names the arrays of a layer, and how it orders their axes."""
+
+    kernel: str  # behind the name of a convolution or the classifier
+    depthwise_kernel: str
+    bias: str  # behind the name of the classifier
+    norm: dict[str, str]  # our parameter of a batch norm -> what is behind the name of theirs
+    channels_axis: int  # of the output channels in a kernel
+    from_kernel: Transform
+    from_depthwise: Transform
+    from_classifier: Transform
+
+
+PYTORCH = Convention(
+    ".weight",
+    ".weight",
+    ".bias",
+    {"gamma": ".weight", "beta": ".bias", "mean": ".running_mean", "variance": ".running_var"},
+    0,
+    hwio_from_oihw,
+    hwim_from_oihw,
+    np.transpose,
+)
+KERAS = Convention(
+    "/kernel",
+    "/kernel",
+    "/bias",
+    {p: f"/{p}" for p in ("gamma", "beta")} | {p: f"/moving_{p}" for p in ("mean", "variance")},
+    -1,
+    same,
+    same,
+    without_kernel_axes,
+)
+TF_SLIM = KERAS._replace(kernel="/weights", depthwise_kernel="/depthwise_weights", bias="/biases")
+
+
+class Layers:
+    """Find the layers of a network, by the graph's names, among the arrays of a file.
+
+    Parameters
+    ----------
+    arrays
+        The arrays of the file.
+    convention
+        The framework's names and orders of axes.
+    place
+        Layer of the graph -> names of its convolution and of the batch norm behind.
+    logits
+        Name of the classifier.
+    """
+
+    def __init__(self, arrays: Arrays, convention: Convention, place: Place, logits: str) -> None:
+        self._arrays, self._convention, self._place = arrays, convention, place
+        self._weight, self._bias = logits + convention.kernel, logits + convention.bias
+
+    def channels(self, layer: str) -> int:
+        """Return the output channels of a convolution; 0 if the file lacks it."""
+        kernel = self._place(layer)[0] + self._convention.kernel
+        return self._arrays.size(kernel, self._convention.channels_axis)
+
+    @property
+    def classes(self) -> int | None:
+        """Return the classifier's size, by its bias or else its weight; None if there is none."""
+        if self._bias not in self._arrays and self._weight not in self._arrays:
+            return None
+        axis = self._convention.channels_axis
+        return self._arrays.size(self._bias, 0) or self._arrays.size(self._weight, axis)
+
+    @property
+    def pooled(self) -> int:
+        """Return the input channels of the classifier; 0 if there is none."""
+        return self._arrays.size(self._weight, 1 if self._convention.channels_axis == 0 else -2)
+
+    def array_of(self, layer: str, parameter: str) -> tuple[str, Transform]:
+        """Return the plain name of a parameter's array, and what brings its axes into our order."""
+        convention = self._convention
+        if layer == "logits":
+            name = self._weight if parameter == "weight" else self._bias
+            return name, convention.from_classifier
+        convolution, norm = self._place(layer.removesuffix("/bn"))
+        if parameter in convention.norm:
+            return norm + convention.norm[parameter], same
+        if layer.endswith("depthwise"):
+            return convolution + convention.depthwise_kernel, convention.from_depthwise
+        return convolution + convention.kernel, convention.from_kernel

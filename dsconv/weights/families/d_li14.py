@@ -1,6 +1,6 @@
-"""MobileNetV2 of github.com/d-li14/mobilenetv2.pytorch: each block one flat sequence.
+"""Recognise MobileNetV2 of github.com/d-li14/mobilenetv2.pytorch.
 
-Padding of one pixel on every side, PyTorch's epsilon 1e-5 (models/imagenet/mobilenetv2.py);
+Each block is one flat sequence. Padding of one pixel on every side, PyTorch's epsilon 1e-5 (models/imagenet/mobilenetv2.py);
 pictures as torchvision prepares them (imagenet.py). The repository that it comes from,
 tonylins/pytorch-mobilenet-v2, calls the last convolution "features.18" and its classifier
 "classifier" or "classifier.1"; its files are read as well.
@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.weights.families import mobilenets
-from dsconv.weights.families.arrays import Arrays, Network
-from dsconv.weights.families.pytorch_names import classifier, plain_names, sources
+from dsconv.weights.families.arrays import PYTORCH, Arrays, Layers, Network
+from dsconv.weights.families.pytorch_names import classifier, plain_names
 
 __all__ = ["network", "plain_names"]
 
 
 def network(arrays: Arrays, resolution: int | None) -> Network:
-    """MobileNetV2 with the widths and classes of the file."""
+    """Return MobileNetV2 with the widths and classes of the file."""
     last = "features.18" if "features.18.0.weight" in arrays else "conv"
-    logits = classifier(arrays, "classifier")
 
     def place(layer: str) -> tuple[str, str]:
         if layer in ("conv0", "conv_last"):
@@ -31,13 +30,7 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
         index = 3 * parts.index(part)  # convolution, batch norm, ReLU6
         return f"features.{number}.conv.{index}", f"features.{number}.conv.{index + 1}"
 
-    graph = mobilenets.mobilenet_v2(
-        lambda layer: arrays.size(f"{place(layer)[0]}.weight", 0),
-        arrays.classes(f"{logits}.bias", f"{logits}.weight", 0),
-        resolution,
-        "symmetric",
-        1e-5,
-        pooled=arrays.size(f"{logits}.weight", 1),
-    )
-    source = sources(place, logits)
-    return Network("MobileNetV2 of d-li14", graph, source, Preprocessing("torchvision"))
+    layers = Layers(arrays, PYTORCH, place, classifier(arrays, "classifier"))
+    graph = mobilenets.mobilenet_v2(layers, resolution, "symmetric", 1e-5)
+    about = Preprocessing("torchvision"), layers.classes
+    return Network("MobileNetV2 of d-li14", graph, layers.array_of, *about)

@@ -1,4 +1,4 @@
-"""MobileNetV1 and V2 of keras.applications, with their classifier, another or none.
+"""Recognise MobileNetV1 and V2 of keras.applications, with their classifier, another or none.
 
 Batch norm with epsilon 1e-3; x / 127.5 - 1; 1000 classes, without background
 (keras/src/applications/mobilenet.py, mobilenet_v2.py). Padding is "same", but in front of strided
@@ -15,23 +15,14 @@ and bear old names ("mobl1_conv_1_expand") or none (Keras 3 counts: "conv2d_1").
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from dsconv.graph import Graph
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.layers import DepthwiseConv2D
 from dsconv.weights.families import mobilenets
-from dsconv.weights.families.arrays import (
-    Arrays,
-    Network,
-    Source,
-    Transform,
-    same,
-    without_kernel_axes,
-)
-
-_NORM = {"gamma": "gamma", "beta": "beta", "mean": "moving_mean", "variance": "moving_variance"}
+from dsconv.weights.families.arrays import KERAS, Arrays, Layers, Network, Place
 
 _OLD_V2 = re.compile(r"(mobl|bn)(\d+)_conv(?:_\d+)?_(?:bn_)?(expand|depthwise|project)")
 _KINDS = ("conv2d", "depthwise_conv2d", "batch_normalization")
@@ -39,7 +30,7 @@ _COUNTED = re.compile(rf"({'|'.join(_KINDS)})(?:_(\d+))?")
 
 
 def plain_names(names: list[str]) -> dict[str, str]:
-    """The last "layer/parameter" of each name, with the layer's present name."""
+    """Return the last "layer/parameter" of each name, with the layer's present name."""
     split = {name: name.removesuffix(":0").split("/")[-2:] for name in names}
     counted = _counted({parts[0] for parts in split.values()})
     found: dict[str, str] = {}
@@ -55,28 +46,20 @@ def plain_names(names: list[str]) -> dict[str, str]:
 
 
 def network(arrays: Arrays, resolution: int | None) -> Network:
-    """MobileNetV1 or V2 with the widths and classes of the file."""
+    """Return MobileNetV1 or V2 with the widths and classes of the file."""
     version = 1 if any(name.startswith("conv_dw_") for name in arrays.names) else 2
     place = _place_v1 if version == 1 else _place_v2
-    logits = _classifier(arrays, place, version)
-    weight = f"{logits}/kernel"
-    classes = arrays.classes(f"{logits}/bias", weight, -1)
-
-    def channels(layer: str) -> int:
-        return arrays.size(f"{place(layer)[0]}/kernel", 3)
-
+    layers = Layers(arrays, KERAS, place, _classifier(arrays, place, version))
     if version == 1:
-        graph = mobilenets.mobilenet_v1(channels, classes, resolution, "same", 1e-3)
-        graph = _padded_below(graph)
+        graph = _padded_below(mobilenets.mobilenet_v1(layers, resolution, "same", 1e-3))
     else:
-        pooled = arrays.size(weight, -2)
-        graph = mobilenets.mobilenet_v2(channels, classes, resolution, "same", 1e-3, pooled=pooled)
-    preprocessing = Preprocessing("tensorflow", crop=None, interpolation="nearest")
-    return Network(f"MobileNetV{version} of Keras", graph, _source(place, logits), preprocessing)
+        graph = mobilenets.mobilenet_v2(layers, resolution, "same", 1e-3)
+    about = Preprocessing("tensorflow", crop=None, interpolation="nearest"), layers.classes
+    return Network(f"MobileNetV{version} of Keras", graph, layers.array_of, *about)
 
 
 def _place_v1(layer: str) -> tuple[str, str]:
-    """Convolution and batch norm of a layer."""
+    """Return the names of a layer's convolution and batch norm."""
     name = "conv1"
     if layer != "conv0":
         block, part = layer.split("/")
@@ -85,7 +68,7 @@ def _place_v1(layer: str) -> tuple[str, str]:
 
 
 def _place_v2(layer: str) -> tuple[str, str]:
-    """Convolution and batch norm of a layer."""
+    """Return the names of a layer's convolution and batch norm."""
     if layer == "conv0":
         return "Conv1", "bn_Conv1"
     if layer == "conv_last":
@@ -97,7 +80,7 @@ def _place_v2(layer: str) -> tuple[str, str]:
 
 
 def _layers(version: int) -> list[str]:
-    """Convolutions of the graph in their order."""
+    """Return the convolutions of the graph in their order."""
     if version == 1:
         parts = [f"block{n}/{p}" for n in range(1, 14) for p in ("depthwise", "pointwise")]
         return ["conv0", *parts]
@@ -106,7 +89,7 @@ def _layers(version: int) -> list[str]:
 
 
 def _counted(layers: Iterable[str]) -> dict[str, str]:
-    """Layers that are known by class and number only -> their names: the n-th is the n-th."""
+    """Return the names of layers that are known by class and number only: the n-th is the n-th."""
     numbers: dict[str, dict[int, str]] = {kind: {} for kind in _KINDS}
     for layer in layers:
         if found := _COUNTED.fullmatch(layer):
@@ -130,29 +113,16 @@ def _counted(layers: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _classifier(arrays: Arrays, place: Callable[[str], tuple[str, str]], version: int) -> str:
-    """The layer that remains, whatever it is called: "predictions", "Logits", "dense" ..."""
+def _classifier(arrays: Arrays, place: Place, version: int) -> str:
+    """Return the layer that remains, whatever it is called: "predictions", "Logits", "dense" ..."""
     known = {name for layer in _layers(version) for name in place(layer)}
     kernels = [name.removesuffix("/kernel") for name in arrays.names if name.endswith("/kernel")]
     left = [layer for layer in kernels if layer not in known]
     return left[0] if len(left) == 1 else "conv_preds" if version == 1 else "predictions"
 
 
-def _source(place: Callable[[str], tuple[str, str]], logits: str) -> Source:
-    def source(layer: str, parameter: str) -> tuple[str, Transform]:
-        if layer == "logits":
-            what = {"weight": "kernel", "bias": "bias"}[parameter]
-            return f"{logits}/{what}", without_kernel_axes
-        convolution, norm = place(layer.removesuffix("/bn"))
-        if parameter in _NORM:
-            return f"{norm}/{_NORM[parameter]}", same
-        return f"{convolution}/kernel", same
-
-    return source
-
-
 def _padded_below(graph: Graph) -> Graph:
-    """The graph with zeros only below and on the right in front of strided depthwise layers."""
+    """Return the graph with zeros only below and on the right in front of strided depthwise layers."""
     result = Graph(graph.name)
     for node in graph.nodes.values():
         layer = node.layer

@@ -1,12 +1,13 @@
-"""MobileNetV1 and V2 with the widths of a file, also without classifier."""
+"""Build MobileNetV1 and V2 with the widths of a file, also without classifier."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 from dsconv.graph import Graph
 from dsconv.models.topologies.blocks import conv_bn, input_shape
-from dsconv.weights.families.arrays import width_multiplier
+from dsconv.weights.families.arrays import Layers
 
 # Channels at alpha 1 -> a layer that has them
 _V1_WIDTHS = {
@@ -29,8 +30,7 @@ _V2_WIDTHS = {
 
 
 def mobilenet_v1(
-    channels: Callable[[str], int],
-    classes: int | None,
+    layers: Layers,
     resolution: int | None,
     padding: str,
     epsilon: float,
@@ -38,14 +38,12 @@ def mobilenet_v1(
     activation: str = "relu6",
     last: bool = False,
 ) -> Graph:
-    """MobileNetV1 with the widths of a file.
+    """Build MobileNetV1 with the widths and classes of a file.
 
     Parameters
     ----------
-    channels
-        Output channels in the file of a convolution of the graph; 0 if the file lacks it.
-    classes
-        Of the classifier; None for a network that ends in the pooled features.
+    layers
+        The layers in the file. A network without classifier ends in the pooled features.
     resolution
         Height and width of the input; None: 224.
     padding, epsilon, activation
@@ -55,55 +53,70 @@ def mobilenet_v1(
     """
     from dsconv.models.topologies.mobilenet_v1 import features
 
-    found = {base: channels(layer) for base, layer in _V1_WIDTHS.items()}
+    found = {base: layers.channels(layer) for base, layer in _V1_WIDTHS.items()}
     alpha = width_multiplier(found, lambda wanted: max(int(wanted), 8))
     graph = Graph("mobilenet_v1")
     x = graph.input(input_shape(224 if resolution is None else resolution))
     x = features(graph, x, alpha, padding, epsilon, activation=activation)
     if last:
-        filters = channels("conv_last") or 8  # missing, as will be said
+        filters = layers.channels("conv_last") or 8  # if it is missing, that is said later
         x = conv_bn(graph, x, filters, activation=activation, epsilon=epsilon, name="conv_last")
-    finish(graph, x, classes)
+    finish(graph, x, layers.classes)
     return graph
 
 
-def mobilenet_v2(
-    channels: Callable[[str], int],
-    classes: int | None,
-    resolution: int | None,
-    padding: str,
-    epsilon: float,
-    *,
-    pooled: int = 0,
-) -> Graph:
-    """MobileNetV2 with the widths of a file.
+def mobilenet_v2(layers: Layers, resolution: int | None, padding: str, epsilon: float) -> Graph:
+    """Build MobileNetV2 with the widths and classes of a file; see `mobilenet_v1`.
 
-    Parameters
-    ----------
-    channels, classes, resolution, padding, epsilon
-        As in `mobilenet_v1`.
-    pooled
-        Input channels of the file's classifier. Where the last convolution agrees with them, both
-        count, and not the rule that alpha < 1 leaves 1280.
+    If the last convolution has as many channels as the file's classifier takes, these count, and
+    not the rule that alpha < 1 leaves 1280.
     """
     from dsconv.models.topologies.mobilenet_v2 import LAST, features, rounded
 
-    found = {base: channels(layer) for base, layer in _V2_WIDTHS.items()}
+    found = {base: layers.channels(layer) for base, layer in _V2_WIDTHS.items()}
     alpha = width_multiplier(found, rounded)
     graph = Graph("mobilenet_v2")
     x = graph.input(input_shape(224 if resolution is None else resolution))
     x = features(graph, x, alpha, padding, epsilon)
     filters = rounded(LAST * max(1.0, alpha))
-    if pooled and pooled == channels("conv_last"):
-        filters = pooled
+    if layers.pooled and layers.pooled == layers.channels("conv_last"):
+        filters = layers.pooled
     x = conv_bn(graph, x, filters, epsilon=epsilon, name="conv_last")
-    finish(graph, x, classes)
+    finish(graph, x, layers.classes)
     return graph
 
 
 def finish(graph: Graph, x: str, classes: int | None) -> None:
-    """Pooling, and the classifier unless `classes` is None."""
+    """Add the pooling, and the classifier unless `classes` is None."""
     x = graph.global_average_pool(x, name="pool")
     if classes is not None:
         x = graph.dense(x, classes, name="logits")
     graph.output(x)
+
+
+def width_multiplier(found: Mapping[int, int], width: Callable[[float], int]) -> float:
+    """Return the alpha with which a topology has the channels that a file has.
+
+    Parameters
+    ----------
+    found
+        Channels at alpha 1 -> channels in the file, for layers of different width; 0 is unknown.
+    width
+        The topology's own rounding of channels * alpha.
+
+    Returns
+    -------
+    float
+        The first of the ratios, widest layer first, and of the hundredths that explains all
+        layers; if none does, the one that explains most of them; 1 if nothing is known.
+    """
+    known = {base: channels for base, channels in found.items() if channels}
+    if not known:
+        return 1.0
+    ratios = [channels / base for base, channels in sorted(known.items(), reverse=True)]
+    explained: Counter[float] = Counter()
+    for alpha in (*ratios, *(hundredths / 100 for hundredths in range(1, 401))):
+        explained[alpha] = sum(width(base * alpha) == known[base] for base in known)
+        if explained[alpha] == len(known):
+            return alpha
+    return max(explained, key=lambda alpha: explained[alpha])

@@ -1,4 +1,4 @@
-"""MobileNetV1 in PyTorch as it has spread from github.com/marvis/pytorch-mobilenet.
+"""Recognise MobileNetV1 in PyTorch as it has spread from github.com/marvis/pytorch-mobilenet.
 
 "model.0" is the stem, "model.1" to "model.13" are the blocks: 0 and 1 the depthwise convolution
 and its batch norm, 3 and 4 the pointwise one. Padding of one pixel on every side, PyTorch's
@@ -9,29 +9,22 @@ from __future__ import annotations
 
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.weights.families import mobilenets
-from dsconv.weights.families.arrays import Arrays, Network
-from dsconv.weights.families.pytorch_names import classifier, plain_names, sources
+from dsconv.weights.families.arrays import PYTORCH, Arrays, Layers, Network
+from dsconv.weights.families.pytorch_names import classifier, plain_names
 
 __all__ = ["network", "plain_names"]
 
 
 def network(arrays: Arrays, resolution: int | None) -> Network:
-    """MobileNetV1 with the widths and classes of the file."""
-    logits = classifier(arrays, "fc")
-    graph = mobilenets.mobilenet_v1(
-        lambda layer: arrays.size(f"{_place(layer)[0]}.weight", 0),
-        arrays.classes(f"{logits}.bias", f"{logits}.weight", 0),
-        resolution,
-        "symmetric",
-        1e-5,
-        activation="relu",
-    )
-    source = sources(_place, logits)
-    return Network("MobileNetV1 of PyTorch", graph, source, Preprocessing("torchvision"))
+    """Return MobileNetV1 with the widths and classes of the file."""
+    layers = Layers(arrays, PYTORCH, _place, classifier(arrays, "fc"))
+    graph = mobilenets.mobilenet_v1(layers, resolution, "symmetric", 1e-5, activation="relu")
+    about = Preprocessing("torchvision"), layers.classes
+    return Network("MobileNetV1 of PyTorch", graph, layers.array_of, *about)
 
 
 def _place(layer: str) -> tuple[str, str]:
-    """Convolution and batch norm of a layer."""
+    """Return the names of a layer's convolution and batch norm."""
     if layer == "conv0":
         return "model.0.0", "model.0.1"
     block, part = layer.split("/")

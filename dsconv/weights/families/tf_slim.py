@@ -1,4 +1,4 @@
-"""MobileNetV1 and V2 of TF-slim: an .npz with the variables of a checkpoint under their names.
+"""Recognise MobileNetV1 and V2 of TF-slim: an .npz with the variables of a checkpoint under their names.
 
 HWIO weights, TensorFlow's SAME padding, batch norm with epsilon 1e-3, the classifier as a 1x1
 convolution, mostly with 1001 classes: 0 is the background (tensorflow/models, research/slim/nets:
@@ -8,29 +8,18 @@ counters of steps, moving averages and the optimizer's slots.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.weights.families import mobilenets
-from dsconv.weights.families.arrays import (
-    Arrays,
-    Network,
-    Source,
-    Transform,
-    same,
-    without_kernel_axes,
-)
+from dsconv.weights.families.arrays import TF_SLIM, Arrays, Layers, Network
 
 _TRAINING = {  # last parts of names that are no variables of the network
     "global_step", "beta1_power", "beta2_power", "ExponentialMovingAverage", "Momentum", "RMSProp",
     "RMSProp_1", "Adam", "Adam_1", "Adagrad", "Ftrl", "Ftrl_1", "biased", "local_step",
 }  # fmt: skip
-_NORM = {"gamma": "gamma", "beta": "beta", "mean": "moving_mean", "variance": "moving_variance"}
-_LOGITS = "Logits/Conv2d_1c_1x1"
 
 
 def plain_names(names: list[str]) -> dict[str, str]:
-    """Variables of the network, from "MobilenetV1/" or "MobilenetV2/" on, without ":0"."""
+    """Return the variables of the network, from "MobilenetV1/" or "MobilenetV2/" on, without ":0"."""
     found = {}
     for name in names:
         plain = name.removesuffix(":0")
@@ -40,41 +29,19 @@ def plain_names(names: list[str]) -> dict[str, str]:
 
 
 def network(arrays: Arrays, resolution: int | None) -> Network:
-    """MobileNetV1 or V2 with the widths and classes of the file."""
+    """Return MobileNetV1 or V2 with the widths and classes of the file."""
     version = 2 if any(name.startswith("MobilenetV2/") for name in arrays.names) else 1
-    prefix, place = f"MobilenetV{version}", _place_v2 if version == 2 else _place_v1
-    weight, bias = f"{prefix}/{_LOGITS}/weights", f"{prefix}/{_LOGITS}/biases"
-    classes = arrays.classes(bias, weight, 3)
+    part_of = _place_v2 if version == 2 else _place_v1
 
-    def channels(layer: str) -> int:
-        return arrays.size(f"{prefix}/{place(layer)}/weights", 3)
+    def place(layer: str) -> tuple[str, str]:
+        at = f"MobilenetV{version}/{part_of(layer)}"
+        return at, f"{at}/BatchNorm"
 
-    if version == 2:
-        graph = mobilenets.mobilenet_v2(
-            channels, classes, resolution, "same", 1e-3, pooled=arrays.size(weight, 2)
-        )
-    else:
-        graph = mobilenets.mobilenet_v1(channels, classes, resolution, "same", 1e-3)
-    return Network(
-        f"MobileNetV{version} of TF-slim",
-        graph,
-        _source(prefix, place),
-        Preprocessing("tensorflow"),
-    )
-
-
-def _source(prefix: str, place: Callable[[str], str]) -> Source:
-    def source(layer: str, parameter: str) -> tuple[str, Transform]:
-        if layer == "logits":
-            what = {"weight": "weights", "bias": "biases"}[parameter]
-            return f"{prefix}/{_LOGITS}/{what}", without_kernel_axes
-        at = f"{prefix}/{place(layer.removesuffix('/bn'))}"
-        if parameter in _NORM:
-            return f"{at}/BatchNorm/{_NORM[parameter]}", same
-        what = "depthwise_weights" if layer.endswith("depthwise") else "weights"
-        return f"{at}/{what}", same
-
-    return source
+    layers = Layers(arrays, TF_SLIM, place, f"MobilenetV{version}/Logits/Conv2d_1c_1x1")
+    build = mobilenets.mobilenet_v2 if version == 2 else mobilenets.mobilenet_v1
+    graph = build(layers, resolution, "same", 1e-3)
+    about = Preprocessing("tensorflow"), layers.classes
+    return Network(f"MobileNetV{version} of TF-slim", graph, layers.array_of, *about)
 
 
 def _place_v1(layer: str) -> str:

@@ -1,4 +1,4 @@
-"""MobileNetV1, MobileNetV2 and EfficientNet-Lite of timm.
+"""Recognise MobileNetV1, MobileNetV2 and EfficientNet-Lite of timm.
 
 All are a stem, seven (V1: five) stages of blocks and a head under one scheme of names
 (timm/models/efficientnet.py, _efficientnet_blocks.py). Numbers of blocks, channels and kernels are
@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from dsconv.graph import Graph
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.models.topologies.blocks import conv_bn, input_shape, padding_3x3
 from dsconv.models.topologies.mobilenet_v2 import inverted_residual
 from dsconv.weights.families import mobilenets
-from dsconv.weights.families.arrays import Arrays, Network
-from dsconv.weights.families.pytorch_names import classifier, plain_names, sources
+from dsconv.weights.families.arrays import PYTORCH, Arrays, Layers, Network
+from dsconv.weights.families.pytorch_names import classifier, plain_names
 
 __all__ = ["network", "plain_names"]
 
@@ -44,8 +44,8 @@ _FAMILIES = {
 
 
 def network(arrays: Arrays, resolution: int | None) -> Network:
-    """The network with the depths, widths and classes of the file."""
-    converted = os.path.basename(arrays.path).startswith("tf_")
+    """Return the network with the depths, widths and classes of the file."""
+    converted = os.path.basename(arrays.file.path).startswith("tf_")
     padding, epsilon = ("same", 1e-3) if converted else ("symmetric", 1e-5)
     depths = _depths(arrays)
     if any(".conv_pwl." in name for name in arrays.names):
@@ -53,47 +53,40 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
         kind = "efficientnet_lite" if lite else "mobilenet_v2"
     else:
         kind, depths = "mobilenet_v1", list(_V1_DEPTHS)
-    places = _places(depths, kind)
-
-    def channels(layer: str) -> int:
-        return arrays.size(f"{places[layer][0]}.weight", 0)
-
+    place = _places(depths, kind).__getitem__
+    layers = Layers(arrays, PYTORCH, place, classifier(arrays, "classifier"))
     crop, interpolation = 0.875, "bicubic"
-    if kind == "mobilenet_v1" and channels("conv0") == 40:
+    if kind == "mobilenet_v1" and layers.channels("conv0") == 40:
         crop = 0.9
     usual = 224
     if kind == "efficientnet_lite":
-        which = sum(depths), channels(f"block{sum(depths)}/project")
+        which = sum(depths), layers.channels(f"block{sum(depths)}/project")
         usual, crop = _LITE.get(which, (usual, crop))
         if converted and usual >= 300:
             interpolation = "bilinear"
-    logits = classifier(arrays, "classifier")
-    classes = arrays.classes(f"{logits}.bias", f"{logits}.weight", 0)
-    options = classes, usual if resolution is None else resolution, padding, epsilon
+    options = usual if resolution is None else resolution, padding, epsilon
     if kind == "mobilenet_v1":
         last = "conv_head.weight" in arrays
-        graph = mobilenets.mobilenet_v1(channels, *options, last=last)
+        graph = mobilenets.mobilenet_v1(layers, *options, last=last)
     else:
-        graph = _inverted_residuals(kind, depths, channels, *options)
+        graph = _inverted_residuals(kind, depths, layers, *options)
     half = kind == "mobilenet_v1" or converted
     preprocessing = Preprocessing("tensorflow" if half else "torchvision", crop, interpolation)
-    source = sources(places.__getitem__, logits)
-    return Network(_FAMILIES[kind], graph, source, preprocessing)
+    return Network(_FAMILIES[kind], graph, layers.array_of, preprocessing, layers.classes)
 
 
 def _inverted_residuals(
     kind: str,
     depths: Sequence[int],
-    channels: Callable[[str], int],
-    classes: int | None,
+    layers: Layers,
     resolution: int,
     padding: str,
     epsilon: float,
 ) -> Graph:
-    """MobileNetV2 or EfficientNet-Lite; every stage as wide as its first block."""
+    """Build MobileNetV2 or EfficientNet-Lite; every stage as wide as its first block."""
 
     def filters(layer: str) -> int:
-        return channels(layer) or 8  # missing, as will be said
+        return layers.channels(layer) or 8  # if it is missing, that is said later
 
     graph = Graph(kind)
     x = graph.input(input_shape(resolution))
@@ -112,12 +105,12 @@ def _inverted_residuals(
             )  # fmt: skip
             number += 1
     x = conv_bn(graph, x, filters("conv_last"), epsilon=epsilon, name="conv_last")
-    mobilenets.finish(graph, x, classes)
+    mobilenets.finish(graph, x, layers.classes)
     return graph
 
 
 def _depths(arrays: Arrays) -> list[int]:
-    """Numbers of blocks in the seven stages of the file, at least one."""
+    """Return the numbers of blocks in the seven stages of the file, at least one."""
     stages: list[set[str]] = [set() for _ in range(7)]
     for name in arrays.names:
         if found := _BLOCK.match(name):
@@ -126,7 +119,7 @@ def _depths(arrays: Arrays) -> list[int]:
 
 
 def _places(depths: Sequence[int], kind: str) -> dict[str, tuple[str, str]]:
-    """Layer of the graph -> its convolution and its batch norm."""
+    """Return layer of the graph -> names of its convolution and its batch norm."""
     places = {"conv0": ("conv_stem", "bn1"), "conv_last": ("conv_head", "bn2")}
     stages = [(s, index) for s, depth in enumerate(depths) for index in range(depth)]
     for number, (stage, index) in enumerate(stages, start=1):
