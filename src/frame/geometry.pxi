@@ -78,5 +78,5 @@ cdef str window_error(const Geometry* g):
 
 cdef str same_error(str axis, Py_ssize_t size, Py_ssize_t found):
     """Say that input and output differ on an axis where they must not, or return None."""
-    return None if size == found else f"{axis} {size} must stay {size}, got {found} in the output"
+    return None if size == found else f"{axis} {size} must stay the same, got {found} in the output"
 

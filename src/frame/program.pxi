@@ -48,12 +48,13 @@ cdef class Program:
         cdef double end = place.offset + floats, size = MOST_FLOATS
         if place.array:
             if not first <= place.array <= len(self.sizes):
-                raise ValueError(f"{name} {does} array {place.array}, which must be 0, or from {first} to "
-                                 f"{len(self.sizes)}")
+                raise ValueError(
+                    f"{name} {does} array {place.array}; it must be 0, or from {first} to {len(self.sizes)}")
             size = self.sizes[place.array - 1]
         if place.offset < 0 or end > size:
-            raise ValueError(f"{name} {does} floats {place.offset} to {end:.0f} of array {place.array}, "
-                             f"which has {size:.0f}")
+            raise ValueError(f"{name} {does} floats {place.offset} to {end:.0f} of "
+                             f"{'array ' + str(place.array) if place.array else 'the arena'}, "
+                             f"which has {'' if place.array else 'at most '}{size:.0f}")
         if not place.array:
             self.arena = max(self.arena, <Py_ssize_t>end)
         return 0

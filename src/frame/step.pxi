@@ -53,9 +53,13 @@ cdef class Step:
         self.places, self.weights = (x, y, residual), dict(weights or {})
         self.x, self.y, self.residual = place_of(x), place_of(y), place_of(residual)
         self.fill()
-        error = self.error()
+        error = range_error(GEOMETRY | self.geometry) or self.data.op.error(&self.data)
         if error:
             raise ValueError(f"{op}: {error}")
+        if self.data.op.second_required and self.residual.array < 0:
+            raise ValueError(f"{op} takes a second input")
+        if self.data.op.second == NULL and self.residual.array >= 0:
+            raise ValueError(f"{op} takes no second input, got {residual}")
         self.hold_weights()
 
     cdef fill(self):
@@ -70,18 +74,6 @@ cdef class Step:
         if self.layout is not None:
             size, x_strides, y_strides, s.shift, s.to_shift = self.layout
             s.size, s.x_strides, s.y_strides = axes_of(size), axes_of(x_strides), axes_of(y_strides)
-
-    cdef str error(self):
-        """Say why the numbers of this step do not fit each other, or return None."""
-        cdef const Op* op = self.data.op
-        error = range_error(GEOMETRY | self.geometry) or op.error(&self.data)
-        if error:
-            return error
-        if op.second_required and self.residual.array < 0:
-            return "a second input is missing"
-        if op.second == NULL and self.residual.array >= 0:
-            return f"there is no second input, got {self.places[2]}"
-        return None
 
     cdef hold_weights(self):
         cdef StepData* s = &self.data
@@ -102,5 +94,5 @@ cdef class Step:
         if array is not None:
             data = floats_of(array, &count)
         if count < least:
-            raise ValueError(f"{self.op}: {name} must have at least {least:.0f} floats, got {count:.0f}")
+            raise ValueError(f"{self.op} takes {least:.0f} floats of {name}, got {count:.0f}")
         return data
