@@ -1,17 +1,17 @@
-# What the kernels see of simd.h.
+# What the kernels use of simd.h.
 
 cdef extern from "simd.h" nogil:
-    ctypedef struct vec:
-        pass
-    ctypedef void INLINE_VOID
-    ctypedef void NOINLINE_VOID
-    enum: LANES
-    enum: BLOCK
-    enum: GEMM_ROWS
-    enum: GEMM_ROWS_NARROW
+    enum: LANES                   # floats in a vec
+    enum: BLOCK                   # channels of a packed panel: two vecs
+    enum: GEMM_ROWS               # pixels of a GEMM tile two vecs wide
+    enum: GEMM_ROWS_NARROW        # pixels of a GEMM tile one vec wide
     enum: DEPTHWISE_PIXELS
     enum: DEPTHWISE_VECS
     enum: HAS_FMA
+    ctypedef void INLINE_VOID
+    ctypedef void NOINLINE_VOID
+    ctypedef struct vec:
+        pass
     vec vec_load(const float* p)
     void vec_store(float* p, vec v)
     vec vec_load_first(const float* p, Py_ssize_t count)

@@ -3,23 +3,23 @@
 #   out[p][c] = clamp(bias[c]
 #             + sum over taps (i, j) of window[i][p * stride + j * dilation][c] * weight[i][j][c])
 #
-# for `pixels` neighbouring output pixels p and the channels c of one block, which are two vecs.
+# It computes `pixels` neighbouring output pixels p and the channels c of one block, which are two vecs.
 # Loop nest:  for i, j in taps: for p in pixels: for v in vecs: acc[p][v] += ...
 #
-# The window is a channel-blocked copy of the input rows with zero pixels at both ends, so there is
-# no border code, neighbouring pixels are BLOCK floats apart whatever the number of channels (2 KB
-# steps would fall into the same few sets of the L1 cache), and every address is a row pointer plus
-# a constant:
+# The window holds copies of the input rows, one block of channels at a time, with zero pixels at both
+# ends. So there is no code for borders, and every address is a row pointer plus a constant. Neighbouring
+# pixels are BLOCK floats apart, whatever the number of channels, because steps of 2 KB would fall into
+# the same few sets of the L1 cache:
 #
 #     row[i] ->  | 0 0 | pixel 0: BLOCK channels | pixel 1: BLOCK channels | ... | 0 0 |
 #
 # Weights are packed per block of channels, [C / BLOCK][taps][BLOCK], zero-filled at the end.
 #
-# With 3 x 3 taps, neighbouring outputs share inputs: the tile keeps three inputs of a row in
-# registers, moves them on by `stride` from pixel to pixel and so loads each input of the row once,
-# not three times (112 x 112 x 32: 35 -> 47 GFLOP/s; three loads for three multiplications would
-# make loading, at two a cycle, the limit). What stays in registers while the taps run is
-# DEPTHWISE_PIXELS x DEPTHWISE_VECS sums, three weights and three inputs for each vec.
+# With 3 x 3 taps, neighbouring outputs share inputs. The `sliding` tile keeps three inputs of a row in
+# registers and moves them on by `stride` from pixel to pixel, so it loads each input of the row once and
+# not three times (112 x 112 x 32: 35 -> 47 GFLOP/s). Three loads for three multiply-adds would make
+# loading the limit, because a processor loads two vecs a cycle. While the taps run, the registers hold
+# DEPTHWISE_PIXELS x DEPTHWISE_VECS sums, and three weights and three inputs for each vec.
 
 cdef struct DepthwiseRow:
     const float* const* row       # (rows,) window rows of the taps
@@ -36,21 +36,20 @@ cdef inline INLINE_VOID depthwise_body(
     int pixels, int vecs, bint sliding, int rows, int columns, Py_ssize_t stride, Py_ssize_t dilation,
     const DepthwiseRow* r, Py_ssize_t first, Py_ssize_t channel,
 ) noexcept nogil:
-    """`pixels` outputs from pixel `first` on, `vecs` vecs from `channel` on.
+    """Compute `pixels` outputs from pixel `first` on, `vecs` vecs from `channel` on.
 
-    pixels and vecs are literals; sliding too, and where it is set so are the numbers of the window:
-    3 x 3 taps next to each other at stride 1 or 2.
+    All callers pass constants for pixels, vecs and sliding. If sliding is true, the taps are 3 x 3 next
+    to each other, and rows, columns, stride and dilation are constants as well.
     """
     cdef vec acc[DEPTHWISE_PIXELS][DEPTHWISE_VECS]
     cdef vec w[3][DEPTHWISE_VECS]
     cdef vec input[3][DEPTHWISE_VECS]
     cdef const float* tap
     cdef const float* weight = r.weight + channel
-    cdef float edge[DEPTHWISE_PIXELS * BLOCK]      # where the last channels are no whole vec
+    cdef float edge[DEPTHWISE_PIXELS * BLOCK]      # for last channels that fill no whole vec
     cdef Py_ssize_t pitch = r.pitch, left = r.channels - channel
     cdef float* out = r.out + first * pitch + channel
-    cdef vec low = vec_fill(r.low)
-    cdef vec high = vec_fill(r.high)
+    cdef vec low = vec_fill(r.low), high = vec_fill(r.high)
     cdef int i, j, p, v
     for v in range(vecs):
         for p in range(pixels):
@@ -94,7 +93,7 @@ cdef inline INLINE_VOID depthwise_tile(
     int pixels, int vecs, bint sliding, int rows, int columns, Py_ssize_t stride, Py_ssize_t dilation,
     const DepthwiseRow* r, Py_ssize_t first,
 ) noexcept nogil:
-    """`pixels` outputs of the whole block: its lines of the output are written once."""
+    """Compute `pixels` outputs of the whole block, one vec after the other where a tile has one."""
     depthwise_body(pixels, vecs, sliding, rows, columns, stride, dilation, r, first, 0)
     if vecs == 1 and r.channels > LANES:
         depthwise_body(pixels, vecs, sliding, rows, columns, stride, dilation, r, first, LANES)
@@ -104,7 +103,7 @@ cdef inline INLINE_VOID depthwise_tiles(
     int vecs, bint sliding, int rows, int columns, Py_ssize_t stride, Py_ssize_t dilation,
     const DepthwiseRow* r,
 ) noexcept nogil:
-    """One output row. The last tile may overlap the one before: the same bits are written twice."""
+    """Compute one output row. The last tile may overlap the one before and write the same bits again."""
     cdef Py_ssize_t first = 0
     if r.width < DEPTHWISE_PIXELS:
         for first in range(r.width):
@@ -119,7 +118,7 @@ cdef inline INLINE_VOID depthwise_tiles(
 cdef NOINLINE_VOID depthwise_row(
     int rows, int columns, Py_ssize_t stride, Py_ssize_t dilation, const DepthwiseRow* r
 ) noexcept nogil:
-    """One output row of one block: 3 x 3 at stride 1 and 2 have tiles of their own."""
+    """Compute one output row of one block; 3 x 3 taps at stride 1 and 2 have tiles of their own."""
     cdef bint common = rows == 3 and columns == 3 and dilation == 1
     if DEPTHWISE_VECS == 2 and r.channels <= LANES:
         depthwise_tiles(1, False, rows, columns, stride, dilation, r)

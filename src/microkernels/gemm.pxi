@@ -1,12 +1,14 @@
 # GEMM tile: the place where standard, pointwise and dense layers do their multiplications.
 #
-#   C[rows x columns] = clamp(bias + sum over segments s of A_s[rows x length] @ B_s + residual)
+#   C[rows x columns] = clamp(bias + sum over segments s of A_s[rows x length] @ B_s[length x columns]
+#                             + residual)
 #
-# Loop nest:  for tile: for s in segments: for k in length: for i in rows: for j in vecs: acc[i][j] += ...
+# Loop nest:  for tile: for s in segments: for k in length: for i in rows: for j in vecs:
+#                 acc[i][j] += A[i][k] * B[k][j]
 #
-# A is given by one pointer per output pixel and one offset per segment, so that any convolution can
-# be put in front: pixel i of segment s reads pixel[i][segment[s] .. segment[s] + length). B is
-# packed in panels that the tile reads from front to back, once:
+# A has one row for each output pixel. Pixel i of segment s reads the floats
+# pixel[i][segment[s] .. segment[s] + length), so a convolution only has to say where these are.
+# B is packed in panels, and a tile reads one panel from front to back, once:
 #
 #        columns of C ->                      one panel, `width` = vecs * LANES floats wide
 #      +---------+---------+-----+           +-----------------------+
@@ -15,18 +17,27 @@
 #    v |         |         |     |           | ...                   |  segments in order
 #      +---------+---------+-----+           +-----------------------+
 #
-# The tile, GEMM_ROWS x 2 vecs or GEMM_ROWS_NARROW x 1, stays in registers while k runs; `rows` and
-# `vecs` are literals in every call of `gemm_body`, so the compiler unrolls the loops over them.
-# `gemm_tiles` stays a function of its own: inlined into its callers, it would share their registers
-# and spill. It runs over all tiles of one height: where k is short, a call for each tile would cost
-# as much as the tile. Not here: blocking over k (one chain of fused multiply-adds per output element,
-# k ascending, keeps results the same bit for bit whatever the tile), threads, borders.
+# The sums of a tile, GEMM_ROWS x 2 vecs or GEMM_ROWS_NARROW x 1, stay in registers while k runs. All
+# callers of gemm_body pass constants for rows and vecs, so the compiler unrolls the loops over them.
+# gemm_tiles is not inlined, because its callers' variables would take registers away from the sums.
+# It computes all tiles of one height, because a call for each tile would cost as much as the tile
+# where k is short.
+#
+# Not here: blocking over k, threads, borders. Each output element is one chain of multiply-adds with k
+# ascending, so its bits do not depend on the tile that computes it.
+
+cdef extern from *:
+    """
+    /* gemm_heights writes out the heights 1 to 12; a taller tile would compute nothing. */
+    typedef char gemm_heights_are_complete[
+        GEMM_ROWS <= GEMM_ROWS_NARROW && GEMM_ROWS_NARROW <= 12 ? 1 : -1];
+    """
 
 cdef enum:
-    GEMM_PANELS = 4               # that gemm_row takes at a time
+    GEMM_PANELS = 4               # panels that gemm_row computes at a time
 
-cdef struct Panel:
-    const float* const* pixel     # (pixels,) where each output pixel's inputs begin
+cdef struct GemmJob:
+    const float* const* pixel     # (pixels,) the address of each output pixel's inputs
     const Py_ssize_t* segment     # (segments,) offsets from there, in floats
     Py_ssize_t segments, length   # every segment has `length` floats
     const float* b                # one packed panel
@@ -36,28 +47,37 @@ cdef struct Panel:
     Py_ssize_t ldc                # floats from one pixel of c to the next
     Py_ssize_t columns            # columns of the panel that exist, at most `width`
     float low, high
-    const float* after            # what is read when the panels of the strip are done, or NULL
-    const float* next             # the panel after this one, up to `end`
-    const float* end
-    Py_ssize_t ahead              # how many floats of it to ask for at each k; 0: none
+
+cdef struct Prefetch:             # hints, any of which may be ignored
+    const float* next             # the next cache line to ask for: of the panel that is read next
+    const float* end              # where that panel ends
+    Py_ssize_t ahead              # floats of it to ask for at each k; 0: ask for nothing
+
+
+cdef inline INLINE_VOID prefetch_row(int vecs, const float* next) noexcept nogil:
+    """Ask memory for one row of a panel."""
+    prefetch(next)
+    if vecs * LANES > 16:                   # a row is longer than a cache line
+        prefetch(next + 16)
 
 
 cdef inline INLINE_VOID gemm_body(
-    int rows, int vecs, bint fetch, const Panel* t, Py_ssize_t first, Py_ssize_t tiles
+    int rows, int vecs, bint fetch, const GemmJob* t, const Prefetch* hint,
+    Py_ssize_t first, Py_ssize_t tiles,
 ) noexcept nogil:
-    """`tiles` tiles of `rows` pixels each, from pixel `first` on."""
+    """Compute `tiles` tiles of `rows` pixels each, from pixel `first` on."""
     cdef vec acc[GEMM_ROWS_NARROW][2]
     cdef vec bs[2]
     cdef const float* row[GEMM_ROWS_NARROW]
     cdef const float* const* pixel
     cdef const float* b
-    cdef const float* next = t.next
-    cdef Py_ssize_t tile, s, k, length = t.length, ahead = t.ahead
+    cdef const float* next = hint.next
+    cdef Py_ssize_t tile, s, k, length = t.length, ahead = hint.ahead
     cdef int i, j
     for tile in range(tiles):
         pixel = t.pixel + first
         b = t.b
-        if next >= t.end:
+        if fetch and next >= hint.end:
             ahead = 0
         for j in range(vecs):
             for i in range(rows):
@@ -67,9 +87,7 @@ cdef inline INLINE_VOID gemm_body(
                 row[i] = pixel[i] + t.segment[s]
             for k in range(length):
                 if fetch:
-                    prefetch(next)
-                    if vecs * LANES > CACHE_LINE // 4:
-                        prefetch(next + CACHE_LINE // 4)
+                    prefetch_row(vecs, next)
                     next += ahead
                 for j in range(vecs):
                     bs[j] = vec_load(b + j * LANES)
@@ -82,44 +100,15 @@ cdef inline INLINE_VOID gemm_body(
         first += rows
 
 
-cdef NOINLINE_VOID gemm_row(const Panel* t, Py_ssize_t pitch) noexcept nogil:
-    """One pixel against GEMM_PANELS whole panels, `pitch` floats apart.
-
-    A tile of one row has two chains, which wait for each other's sums and ask memory for one line
-    at a time. Eight chains and four streams of weights are faster (AVX2, 1024 -> 1001: 208 -> 150 us,
-    1280 -> 1000: 258 -> 175 us).
-    """
-    cdef vec acc[GEMM_ROWS_NARROW][2]
-    cdef const float* row
-    cdef const float* b = t.b
-    cdef Py_ssize_t s, k
-    cdef int i, j
-    cdef Panel side = t[0]                  # the panels stand where a tile has its rows
-    side.ldc = BLOCK
-    for i in range(GEMM_PANELS):
-        for j in range(2):
-            acc[i][j] = vec_load(t.bias + i * BLOCK + j * LANES)
-    for s in range(t.segments):
-        row = t.pixel[0] + t.segment[s]
-        for k in range(t.length):
-            for i in range(GEMM_PANELS):
-                for j in range(2):
-                    acc[i][j] = vec_fma_scalar(row[k], vec_load(b + i * pitch + j * LANES), acc[i][j])
-            b += BLOCK
-    for j in range(2):
-        gemm_finish(GEMM_PANELS, j, &side, j * LANES, acc)
-
-
 cdef inline INLINE_VOID gemm_finish(
-    int rows, int j, const Panel* t, Py_ssize_t start, vec[2]* acc
+    int rows, int j, const GemmJob* t, Py_ssize_t start, vec[2]* acc
 ) noexcept nogil:
-    """Residual, clamp and store for column j of vecs; a part of a vec goes through `edge`."""
+    """Add the residual, clamp and store column j of vecs; a part of a vec passes through `edge`."""
     cdef float edge[GEMM_ROWS_NARROW * LANES]
     cdef Py_ssize_t left = t.columns - j * LANES, ldr = t.ldc, ldc = t.ldc
     cdef const float* residual = t.residual
     cdef float* c = t.c + start
-    cdef vec low = vec_fill(t.low)
-    cdef vec high = vec_fill(t.high)
+    cdef vec low = vec_fill(t.low), high = vec_fill(t.high)
     cdef int i
     if residual != NULL:
         residual += start
@@ -138,47 +127,59 @@ cdef inline INLINE_VOID gemm_finish(
         copy_rows(t.c + start, t.ldc, edge, LANES, rows, left)
 
 
+cdef NOINLINE_VOID gemm_row(const GemmJob* t, Py_ssize_t pitch) noexcept nogil:
+    """Compute one pixel of GEMM_PANELS whole panels, which lie `pitch` floats apart.
+
+    A tile of one row has two chains of sums, which wait for each other, and reads one cache line at a
+    time. Eight chains and four streams of weights are faster (AVX2, 1024 -> 1001: 208 -> 150 us,
+    1280 -> 1000: 258 -> 175 us).
+    """
+    cdef vec acc[GEMM_ROWS_NARROW][2]
+    cdef const float* row
+    cdef const float* b = t.b
+    cdef Py_ssize_t s, k
+    cdef int i, j
+    cdef GemmJob side = t[0]
+    for i in range(GEMM_PANELS):
+        for j in range(2):
+            acc[i][j] = vec_load(t.bias + i * BLOCK + j * LANES)
+    for s in range(t.segments):
+        row = t.pixel[0] + t.segment[s]
+        for k in range(t.length):
+            for i in range(GEMM_PANELS):
+                for j in range(2):
+                    acc[i][j] = vec_fma_scalar(row[k], vec_load(b + i * pitch + j * LANES), acc[i][j])
+            b += BLOCK
+    side.ldc = BLOCK              # reuse gemm_finish: the panels of this pixel play the part of rows
+    for j in range(2):
+        gemm_finish(GEMM_PANELS, j, &side, j * LANES, acc)
+
+
 cdef inline INLINE_VOID gemm_heights(
-    int rows, int vecs, bint fetch, const Panel* t, Py_ssize_t first, Py_ssize_t tiles
+    int rows, int vecs, bint fetch, const GemmJob* t, const Prefetch* hint,
+    Py_ssize_t first, Py_ssize_t tiles,
 ) noexcept nogil:
-    """Tiles of any height: 1 to GEMM_ROWS, or GEMM_ROWS_NARROW where they are one vec wide."""
-    if rows == 1:
-        gemm_body(1, vecs, fetch, t, first, tiles)
-    elif rows == 2:
-        gemm_body(2, vecs, fetch, t, first, tiles)
-    elif rows == 3:
-        gemm_body(3, vecs, fetch, t, first, tiles)
-    elif rows == 4:
-        gemm_body(4, vecs, fetch, t, first, tiles)
-    elif rows == 5:
-        gemm_body(5, vecs, fetch, t, first, tiles)
-    elif rows == 6:
-        gemm_body(6, vecs, fetch, t, first, tiles)
-    elif (GEMM_ROWS >= 7 or vecs == 1) and rows == 7:
-        gemm_body(7, vecs, fetch, t, first, tiles)
-    elif (GEMM_ROWS >= 8 or vecs == 1) and rows == 8:
-        gemm_body(8, vecs, fetch, t, first, tiles)
-    elif GEMM_ROWS >= 9 and rows == 9:
-        gemm_body(9, vecs, fetch, t, first, tiles)
-    elif GEMM_ROWS >= 10 and rows == 10:
-        gemm_body(10, vecs, fetch, t, first, tiles)
-    elif GEMM_ROWS >= 11 and rows == 11:
-        gemm_body(11, vecs, fetch, t, first, tiles)
-    elif GEMM_ROWS >= 12 and rows == 12:
-        gemm_body(12, vecs, fetch, t, first, tiles)
+    """Call gemm_body with a constant for each height that the tiles of this width have."""
+    cdef int most = GEMM_ROWS if vecs == 2 else GEMM_ROWS_NARROW
+    if rows == 1: gemm_body(1, vecs, fetch, t, hint, first, tiles)
+    elif rows == 2: gemm_body(2, vecs, fetch, t, hint, first, tiles)
+    elif rows == 3: gemm_body(3, vecs, fetch, t, hint, first, tiles)
+    elif rows == 4: gemm_body(4, vecs, fetch, t, hint, first, tiles)
+    elif rows == 5: gemm_body(5, vecs, fetch, t, hint, first, tiles)
+    elif rows == 6: gemm_body(6, vecs, fetch, t, hint, first, tiles)
+    elif most >= 7 and rows == 7: gemm_body(7, vecs, fetch, t, hint, first, tiles)
+    elif most >= 8 and rows == 8: gemm_body(8, vecs, fetch, t, hint, first, tiles)
+    elif most >= 9 and rows == 9: gemm_body(9, vecs, fetch, t, hint, first, tiles)
+    elif most >= 10 and rows == 10: gemm_body(10, vecs, fetch, t, hint, first, tiles)
+    elif most >= 11 and rows == 11: gemm_body(11, vecs, fetch, t, hint, first, tiles)
+    elif most >= 12 and rows == 12: gemm_body(12, vecs, fetch, t, hint, first, tiles)
 
 
 cdef NOINLINE_VOID gemm_tiles(
-    int rows, int vecs, const Panel* t, Py_ssize_t first, Py_ssize_t tiles
+    int rows, int vecs, const GemmJob* t, const Prefetch* hint, Py_ssize_t first, Py_ssize_t tiles
 ) noexcept nogil:
-    """Tiles of any height, one or two vecs wide, with and without prefetching."""
-    if vecs == 2:
-        if t.ahead:
-            gemm_heights(rows, 2, True, t, first, tiles)
-        else:
-            gemm_heights(rows, 2, False, t, first, tiles)
-    else:
-        if t.ahead:
-            gemm_heights(rows, 1, True, t, first, tiles)
-        else:
-            gemm_heights(rows, 1, False, t, first, tiles)
+    """Compute tiles of any height, one or two vecs wide, with and without prefetching."""
+    if vecs == 2 and hint.ahead: gemm_heights(rows, 2, True, t, hint, first, tiles)
+    elif vecs == 2: gemm_heights(rows, 2, False, t, hint, first, tiles)
+    elif hint.ahead: gemm_heights(rows, 1, True, t, hint, first, tiles)
+    else: gemm_heights(rows, 1, False, t, hint, first, tiles)

@@ -166,5 +166,5 @@ def cases(draw: Any, op: str) -> Case:
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2]))):
         name = draw(st.sampled_from([*g, "groups", "multiplier", "hidden", "tile"]))
         g[name] = draw(_changes)(g.get(name, 1))
-    second = op in SECOND or draw(st.booleans())
+    second = op in SECOND or (op in SLIDING and op != "depthwise" and draw(st.booleans()))
     return Case(op, g, layout, second, draw(st.booleans()), draw(st.integers(0, 3)), draw(_few))

@@ -1,4 +1,4 @@
-# Activations that are no clamp, elementwise over (n * h * w, c).
+# Activations, elementwise over (n * h * w, c). Convolutions and sums do the clip themselves.
 #
 #   clip          min(max(x, low), high)            leaky relu     x if x >= 0 else alpha * x
 #   hard sigmoid  min(max(x + 3, 0), 6) / 6         hard swish     x * hard_sigmoid(x)
@@ -6,7 +6,7 @@
 #
 # Loop nest:  for element
 #
-# One element at a time, without sums of products: every build gives the same bits.
+# There are no sums of products, so every build gives the same bits.
 
 cdef enum Activation:
     CLIP
@@ -15,10 +15,18 @@ cdef enum Activation:
     HARD_SWISH
     SIGMOID
 
+MODES = {
+    "clip": CLIP,
+    "leaky_relu": LEAKY_RELU,
+    "hard_sigmoid": HARD_SIGMOID,
+    "hard_swish": HARD_SWISH,
+    "sigmoid": SIGMOID,
+}
+
 
 cdef void activation_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil:
     cdef const Geometry* g = &s.g
-    cdef Strip strip = locate(s, index, g.n * g.h * g.w, 1)
+    cdef Strip strip = locate(s, index)
     cdef Py_ssize_t i, first = strip.first * g.c, last = strip.last * g.c
     cdef float v
     if g.mode == CLIP:
@@ -38,3 +46,7 @@ cdef void activation_strip(const StepData* s, Py_ssize_t index, float* scratch) 
     else:
         for i in range(first, last):
             s.y[i] = 1 / (1 + expf(-s.x[i]))
+
+
+cdef Op* activation = new_op("activation")
+activation.strip = activation_strip

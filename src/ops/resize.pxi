@@ -1,19 +1,29 @@
-# Bilinear resize: y = lerp over rows of (lerp over columns), every output pixel from four inputs.
+# Bilinear resize: y = lerp over rows of (lerp over columns), each output pixel from four inputs.
 #
 #   source position of output pixel q:   mode 0, align corners:  q * (h - 1) / (oh - 1)
 #                                        mode 1, half pixel:     (q + 0.5) * h / oh - 0.5, within the map
 #
 # Loop nest:  for output pixel: for vec of channels
 
+cdef str resize_error(const StepData* s):
+    return same_error("channels", s.g.c, s.g.oc)
+
+
 cdef inline double source_position(Py_ssize_t q, Py_ssize_t size, Py_ssize_t out, int mode) noexcept nogil:
+    """Return where output pixel q lies on an axis of the input."""
     if mode == 1:
         return min(max(0.0, (q + 0.5) * size / out - 0.5), size - 1.0)
     return <double>q * (size - 1) / (out - 1) if out > 1 else 0.0
 
 
+cdef inline vec lerp(vec a, vec b, float t) noexcept nogil:
+    """Return a * (1 - t) + b * t, which is exact at both ends."""
+    return vec_fma_scalar(t, b, vec_mul(vec_fill(1 - t), a))
+
+
 cdef void resize_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil:
     cdef const Geometry* g = &s.g
-    cdef Strip strip = locate(s, index, g.oh, 1)
+    cdef Strip strip = locate(s, index)
     cdef const float* x = s.x + strip.image * g.h * g.w * g.c
     cdef const float* a
     cdef const float* b
@@ -44,6 +54,7 @@ cdef void resize_strip(const StepData* s, Py_ssize_t index, float* scratch) noex
             y += g.c
 
 
-cdef inline vec lerp(vec a, vec b, float t) noexcept nogil:
-    """a * (1 - t) + b * t: exact at both ends."""
-    return vec_fma_scalar(t, b, vec_mul(vec_fill(1 - t), a))
+cdef Op* resize = new_op("resize")
+resize.error = resize_error
+resize.cut = cut_output_rows
+resize.strip = resize_strip

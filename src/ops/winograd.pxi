@@ -1,11 +1,11 @@
 # Winograd's minimal filtering for plain 3 x 3 convolutions (Lavin and Gray, arXiv 1509.09308): F(4 x 4)
-# takes 36 products for 16 pixels instead of 144, F(2 x 2) 16 for 4 instead of 36. An option, off by
-# default, because it rounds otherwise than the defining sum: see `dsconv.compiler.compile`.
+# takes 36 products for 16 pixels instead of 144, F(2 x 2) takes 16 for 4 instead of 36. It is an option of
+# compile(), off by default, because it rounds otherwise than the defining sum.
 #
 #   y = clamp(bias + A^T [ sum over c of (G g[c] G^T) * (B^T d[c] B) ] A + residual)
 #
-# d: the input pixels under a tile of output pixels, 2 more each way; g: 3 x 3 weights, transformed
-# once, in double precision (dsconv/_winograd.py has the matrices and chooses the tile); * by element.
+# d are the input pixels under a tile of output pixels, 2 more each way. g are the 3 x 3 weights, which are
+# transformed once, in double precision, before they are packed. * multiplies element by element.
 #
 # Loop nest:  for tile of the strip: for vec of c: B^T d B          matrices V (tiles, C)
 #             for each of 36 or 16 matrices: gemm_panels            matrices M (tiles, OC) = V x weights
@@ -18,18 +18,77 @@
 #     | tile 4 or 2 |    | 1: tile 0: C ... |    | ...              |    | 1: tile 0: OC ... |    | 2 x 2 |
 #     +-------------+    +------------------+    +------------------+    +-------------------+    +-------+
 #
-# Taps outside of the map read one row of zeros that all share; pixels outside of the output are not
-# stored. A strip is some rows of tiles, of one image or of several: each strip reads all weights.
-# Every sum is a chain of single fused operations, and no operation adds two products: there is one way
-# to contract it, and the bits depend neither on lanes nor on tiles, strips, batch or threads.
+# Taps outside of the map read one row of zeros that all share. Pixels outside of the output are not stored.
+# A strip is some rows of tiles, of one image or of several, because each strip reads all weights.
+# Every sum is a chain of single fused operations, and no operation adds two products. So there is only one
+# way to contract it, and the bits depend neither on lanes nor on tiles, strips, batch or threads.
 
 cdef enum:
     WINOGRAD_SIDE = 6             # of the larger tile's input
     WINOGRAD_STRIP = 64           # tiles of a strip, at least
 
 
+cdef str winograd_error(const StepData* s):
+    cdef const Geometry* g = &s.g
+    if g.kh != 3 or g.kw != 3 or g.sh != 1 or g.sw != 1 or g.dh != 1 or g.dw != 1:
+        return ("kernel, stride and dilation must be 3 x 3, (1, 1) and (1, 1), "
+                f"got {g.kh} x {g.kw}, ({g.sh}, {g.sw}) and ({g.dh}, {g.dw})")
+    if g.groups != 1:
+        return f"groups must be 1, got {g.groups}"
+    if g.tile not in (2, 4):
+        return f"tile must be 2 or 4, got {g.tile}"
+    return proportion_error(g) or window_error(g)
+
+
+cdef inline Py_ssize_t matrices(const Geometry* g) noexcept nogil:
+    return (g.tile + 2) * (g.tile + 2)
+
+
+cdef Sizes winograd_weigh(const Geometry* g) noexcept:
+    cdef Sizes sizes = no_weights(g)
+    sizes.bias = filled(g.oc, LANES)
+    sizes.weight = <double>matrices(g) * g.c * sizes.bias
+    return sizes
+
+
+cdef void winograd_cut(StepData* s, int threads) noexcept nogil:
+    """Cut rows of tiles of all images.
+
+    Where there are few strips, threads share the panels instead: transforming the input again costs less
+    than smaller strips.
+    """
+    cdef const Geometry* g = &s.g
+    cdef Py_ssize_t across = ceil_div(g.ow, g.tile)
+    cdef Py_ssize_t floats_per_row = min(
+        matrices(g) * across * (g.c + g.oc), STRIP_FLOATS // ceil_div(WINOGRAD_STRIP, across))
+    cut_rows(s, 1, 1, g.n * ceil_div(g.oh, g.tile), floats_per_row, ceil_div(g.oc, BLOCK))
+    if s.row_blocks < 4 * threads:
+        s.panel_blocks = min(s.panels, threads)
+        s.strips *= s.panel_blocks
+
+
+cdef inline Py_ssize_t winograd_pitch(Py_ssize_t tiles, Py_ssize_t channels) noexcept nogil:
+    """Return the floats from one matrix to the next: a cache line more than it has, for other cache sets."""
+    return round_up(tiles * round_up(channels, LANES), 16) + 16
+
+
+cdef inline Py_ssize_t winograd_zeros(const Geometry* g) noexcept nogil:
+    return round_up(max(g.c, g.oc), BLOCK)
+
+
+cdef Py_ssize_t winograd_scratch(const StepData* s, Py_ssize_t rows) noexcept nogil:
+    """Return the floats of a row of zeros, pixel pointers and the matrices V and M."""
+    cdef const Geometry* g = &s.g
+    cdef Py_ssize_t tiles = rows * ceil_div(g.ow, g.tile)
+    return winograd_zeros(g) + round_up(2 * tiles, 16) + matrices(g) * (
+        winograd_pitch(tiles, g.c) + winograd_pitch(tiles, g.oc))
+
+
 cdef inline INLINE_VOID winograd_input(int side, const vec* d, vec* t) noexcept nogil:
-    """t = B^T d for the pixels of a line. Points 0, 1, -1 or 0, 3/2, -3/2, 3/4, -3/4, and infinity."""
+    """Compute t = B^T d for the pixels of a line.
+
+    The points of interpolation are 0, 1, -1 or 0, 3/2, -3/2, 3/4, -3/4, and infinity.
+    """
     cdef vec even, odd
     if side == 4:
         t[0] = vec_sub(d[2], d[0])
@@ -50,7 +109,7 @@ cdef inline INLINE_VOID winograd_input(int side, const vec* d, vec* t) noexcept 
 
 
 cdef inline INLINE_VOID winograd_output(int side, const vec* m, vec start, vec* y) noexcept nogil:
-    """y = start + A^T m: the output pixels of a line."""
+    """Compute y = start + A^T m, the output pixels of a line."""
     cdef vec even = vec_add(m[1], m[2])
     cdef vec odd = vec_sub(m[1], m[2])
     cdef vec even2, odd2
@@ -71,7 +130,7 @@ cdef struct WinogradTile:
 
 
 cdef inline WinogradTile winograd_tile(const Geometry* g, Py_ssize_t index) noexcept nogil:
-    """Tile number `index` of all images."""
+    """Return tile number `index` of all images."""
     cdef Py_ssize_t across = ceil_div(g.ow, g.tile), down = ceil_div(g.oh, g.tile)
     cdef WinogradTile tile
     tile.image = index // (across * down)
@@ -83,7 +142,7 @@ cdef inline WinogradTile winograd_tile(const Geometry* g, Py_ssize_t index) noex
 cdef inline INLINE_VOID winograd_take(
     int side, const StepData* s, WinogradTile tile, const float* zeros, float* v, Py_ssize_t pitch
 ) noexcept nogil:
-    """B^T d B of one tile; matrix i * side + j begins at v + (i * side + j) * pitch."""
+    """Compute B^T d B of one tile; matrix i * side + j begins at v + (i * side + j) * pitch."""
     cdef const Geometry* g = &s.g
     cdef const float* pixel[WINOGRAD_SIDE][WINOGRAD_SIDE]
     cdef vec middle[WINOGRAD_SIDE][WINOGRAD_SIDE]
@@ -119,15 +178,14 @@ cdef inline INLINE_VOID winograd_give(
     int side, const StepData* s, WinogradTile tile, const float* m, Py_ssize_t pitch,
     Py_ssize_t first, Py_ssize_t last,
 ) noexcept nogil:
-    """A^T M A of one tile, channels first .. last, with all that follows; as far as pixels exist."""
+    """Compute A^T M A of one tile and store its pixels, channels first .. last, that exist."""
     cdef const Geometry* g = &s.g
     cdef Py_ssize_t rows = min(g.tile, g.oh - tile.row), columns = min(g.tile, g.ow - tile.column)
     cdef Py_ssize_t start = ((tile.image * g.oh + tile.row) * g.ow + tile.column) * g.oc, at, block, c
     cdef vec middle[WINOGRAD_SIDE][WINOGRAD_SIDE]
     cdef vec line[WINOGRAD_SIDE]
     cdef vec y[WINOGRAD_SIDE]
-    cdef vec low = vec_fill(g.low)
-    cdef vec high = vec_fill(g.high)
+    cdef vec low = vec_fill(g.low), high = vec_fill(g.high)
     cdef vec zero = vec_fill(0)
     cdef int i, j
     for block in range(ceil_div(last - first, LANES)):
@@ -152,63 +210,62 @@ cdef inline INLINE_VOID winograd_give(
                     vec_store_first(s.y + at, vec_min(high, vec_max(low, y[j])), last - c)
 
 
-cdef void winograd_shape(const Geometry* g, Py_ssize_t* rows, Py_ssize_t* floats_per_row) noexcept nogil:
-    """What divide() cuts: rows of tiles, of all images."""
-    cdef Py_ssize_t across = ceil_div(g.ow, g.tile), matrices = (g.tile + 2) * (g.tile + 2)
-    rows[0] = g.n * ceil_div(g.oh, g.tile)
-    floats_per_row[0] = min(
-        matrices * across * (g.c + g.oc), STRIP_FLOATS // ceil_div(WINOGRAD_STRIP, across))
-
-
-cdef inline Py_ssize_t winograd_pitch(Py_ssize_t tiles, Py_ssize_t channels) noexcept nogil:
-    """Floats from one matrix to the next: a cache line more than it has, for other cache sets."""
-    return round_up(tiles * round_up(channels, LANES), 16) + 16
-
-
-cdef Py_ssize_t winograd_scratch(const Geometry* g, Py_ssize_t rows) noexcept nogil:
-    cdef Py_ssize_t tiles = rows * ceil_div(g.ow, g.tile)
-    return round_up(max(g.c, g.oc), BLOCK) + round_up(2 * tiles, 16) + (g.tile + 2) * (g.tile + 2) * (
-        winograd_pitch(tiles, g.c) + winograd_pitch(tiles, g.oc))
-
-
 cdef void winograd_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil:
     cdef const Geometry* g = &s.g
-    cdef Py_ssize_t across = ceil_div(g.ow, g.tile), matrices = (g.tile + 2) * (g.tile + 2)
-    cdef Strip strip = locate(s, index, g.n * ceil_div(g.oh, g.tile), ceil_div(g.oc, BLOCK))
-    cdef Py_ssize_t tiles = strip.first * across, count = (strip.last - strip.first) * across
+    cdef Strip strip = locate(s, index)
+    cdef Py_ssize_t across = ceil_div(g.ow, g.tile), count = (strip.last - strip.first) * across
+    cdef Py_ssize_t tiles = strip.first * across            # before this strip
     cdef Py_ssize_t first = strip.first_panel * BLOCK, last = min(g.oc, strip.last_panel * BLOCK)
-    cdef Py_ssize_t columns = round_up(g.oc, LANES), segment = 0, i, matrix
+    cdef Py_ssize_t v_row = round_up(g.c, LANES), segment = 0, i, matrix
     cdef Py_ssize_t v_pitch = winograd_pitch(count, g.c), m_pitch = winograd_pitch(count, last - first)
+    cdef Py_ssize_t packed = g.c * round_up(g.oc, LANES)    # floats of a matrix of weights
     cdef float* zeros = scratch
-    cdef const float** pixels = <const float**>(zeros + round_up(max(g.c, g.oc), BLOCK))
-    cdef float* v = <float*>pixels + round_up(2 * count, 16)
-    cdef float* m = v + matrices * v_pitch
-    cdef const float* weight = s.weight
-    cdef Panel t
+    cdef const float** pixels = <const float**>(zeros + winograd_zeros(g))       # (count,)
+    cdef float* v = <float*>pixels + round_up(2 * count, 16)        # (matrices, count, v_row), pitched
+    cdef float* m = v + matrices(g) * v_pitch                       # (matrices, count, ldc), pitched
+    cdef WinogradTile tile
+    cdef GemmJob t
+    cdef Panels p
+    t.pixel = pixels
     t.segment = &segment
     t.segments = 1
     t.length = g.c
+    t.residual = NULL
     t.ldc = round_up(last - first, LANES)
     t.low = -INFINITY
     t.high = INFINITY
-    memset(zeros, 0, 4 * round_up(max(g.c, g.oc), BLOCK))
+    p.bias = zeros
+    p.columns = round_up(g.oc, LANES)
+    p.first = strip.first_panel
+    p.last = strip.last_panel
+    memset(zeros, 0, 4 * winograd_zeros(g))
     for i in range(count):
+        tile = winograd_tile(g, tiles + i)
         if g.tile == 4:
-            winograd_take(6, s, winograd_tile(g, tiles + i), zeros, v + i * round_up(g.c, LANES), v_pitch)
+            winograd_take(6, s, tile, zeros, v + i * v_row, v_pitch)
         else:
-            winograd_take(4, s, winograd_tile(g, tiles + i), zeros, v + i * round_up(g.c, LANES), v_pitch)
-    for matrix in range(matrices):
+            winograd_take(4, s, tile, zeros, v + i * v_row, v_pitch)
+    for matrix in range(matrices(g)):
         for i in range(count):
-            pixels[i] = v + matrix * v_pitch + i * round_up(g.c, LANES)
-        t.after = weights_after(s, index)
-        if matrix + 1 < matrices:
-            t.after = weight + (columns + first) * g.c
-        gemm_panels(
-            &t, pixels, count, weight, zeros, NULL, m + matrix * m_pitch - first,
-            columns, strip.first_panel, strip.last_panel)
-        weight += columns * g.c
+            pixels[i] = v + matrix * v_pitch + i * v_row
+        p.weight = s.weight + matrix * packed
+        p.after = weights_after(s, index)
+        if matrix + 1 < matrices(g):
+            p.after = p.weight + packed + first * g.c
+        t.c = m + matrix * m_pitch
+        gemm_panels(&t, count, &p)
     for i in range(count):
+        tile = winograd_tile(g, tiles + i)
         if g.tile == 4:
-            winograd_give(6, s, winograd_tile(g, tiles + i), m + i * t.ldc, m_pitch, first, last)
+            winograd_give(6, s, tile, m + i * t.ldc, m_pitch, first, last)
         else:
-            winograd_give(4, s, winograd_tile(g, tiles + i), m + i * t.ldc, m_pitch, first, last)
+            winograd_give(4, s, tile, m + i * t.ldc, m_pitch, first, last)
+
+
+cdef Op* winograd = new_op("winograd")
+winograd.error = winograd_error
+winograd.weigh = winograd_weigh
+winograd.second = output_floats
+winograd.cut = winograd_cut
+winograd.scratch = winograd_scratch
+winograd.strip = winograd_strip

@@ -1,0 +1,148 @@
+# Program: a list of steps with packed weights, run in one call.
+#
+# Maps are named by (array, offset). Array 0 is the arena, the program's own memory; array i is the i-th of the
+# call. Offsets count floats per image, so one program serves any number of images. A Program never changes:
+# each run has a copy of the steps and memory of its own, so several threads may run one program.
+
+cdef enum:
+    MOST_THREADS = 1024           # libgomp crashes somewhere above
+
+
+cdef class Program:
+    """Steps in order. `run(arrays, n)` runs them on n images; arrays are numbered from 1 on.
+
+    `inputs` and `outputs` are the floats of these arrays for one image, inputs first. Steps write
+    into outputs and the arena alone.
+
+    Attributes
+    ----------
+    arena : int
+        Floats of array 0 for one image: as far as the steps reach.
+    """
+    cdef readonly tuple steps
+    cdef readonly Py_ssize_t arena
+    cdef tuple sizes                # floats of each array for one image
+    cdef Py_ssize_t inputs
+
+    def __cinit__(self, steps not None, tuple inputs not None, tuple outputs not None):
+        cdef Step step
+        cdef const Geometry* g
+        self.steps, self.sizes, self.inputs = tuple(steps), inputs + outputs, len(inputs)
+        for size in self.sizes:
+            if not 1 <= size <= MOST_FLOATS:
+                raise ValueError(f"arrays must have from 1 to {MOST_FLOATS:.0f} floats, got {size}")
+        for number, item in enumerate(self.steps):
+            if not isinstance(item, Step):
+                raise TypeError(f"steps must be Step objects, got {type(item).__name__} as step {number}")
+            step = item
+            g = &step.data.g
+            name = f"step {number} ({step.op})"
+            self.reach(name, "reads", step.x, <double>g.h * g.w * g.c, 1)
+            self.reach(name, "writes", step.y, output_floats(g), self.inputs + 1)
+            if step.residual.array >= 0:
+                self.reach(name, "reads", step.residual, step.data.op.second(g), 1)
+        self.arena = round_up(self.arena, 16)
+
+    cdef int reach(self, str name, str does, Place place, double floats, Py_ssize_t first) except -1:
+        """Check that a map lies within its array, which is the arena or one from `first` on."""
+        cdef double end = place.offset + floats, size = MOST_FLOATS
+        if place.array:
+            if not first <= place.array <= len(self.sizes):
+                raise ValueError(
+                    f"{name} {does} array {place.array}; it must be 0, or from {first} to {len(self.sizes)}")
+            size = self.sizes[place.array - 1]
+        if place.offset < 0 or end > size:
+            raise ValueError(f"{name} {does} floats {place.offset} to {end:.0f} of "
+                             f"{'array ' + str(place.array) if place.array else 'the arena'}, "
+                             f"which has {'' if place.array else 'at most '}{size:.0f}")
+        if not place.array:
+            self.arena = max(self.arena, <Py_ssize_t>end)
+        return 0
+
+    def run(self, tuple arrays not None, Py_ssize_t n, int threads, stamps=None):
+        """Run the steps on `arrays`, C-contiguous float32 arrays of n images.
+
+        `stamps`, a float64 vector one longer than the steps, gets the time in seconds when the run began
+        and when each step ended.
+        """
+        cdef Run run
+        cdef Memory plan, floats
+        if len(arrays) != len(self.sizes) or n < 0 or not 1 <= threads <= MOST_THREADS:
+            raise ValueError(
+                f"run takes {len(self.sizes)} arrays, n of at least 0 images and from 1 to {MOST_THREADS} "
+                f"threads, got {len(arrays)}, {n} and {threads}")
+        if <double>self.arena * n > MOST_FLOATS:
+            raise MemoryError(f"no memory for {n} times {4 * self.arena} bytes")
+        cdef double* merged = doubles_of(stamps, len(self.steps) + 1)
+        plan = self.plan(&run, n, threads, merged != NULL)
+        floats = self.borrow_floats(&run, n)
+        try:
+            self.set_addresses(&run, arrays, n, floats.data)
+            with nogil:
+                run_team(&run)
+        finally:
+            give_back(floats)
+        if merged != NULL:
+            merge_stamps(&run, merged)
+
+    cdef Memory plan(self, Run* run, Py_ssize_t n, int threads, bint timed):
+        """Copy the steps and cut them for n images and so many threads; return the memory of `run`."""
+        cdef Py_ssize_t i, count = len(self.steps), stamps = threads * (count + 1) if timed else 0
+        cdef size_t bytes = (
+            count * sizeof(StepData) + 2 * count * sizeof(Py_ssize_t) + stamps * sizeof(double))
+        cdef Memory memory = Memory(bytes // 4 + 1)
+        cdef Step step
+        cdef StepData* s
+        memset(memory.data, 0, bytes)
+        run.steps = <StepData*>memory.data
+        run.count = count
+        run.counters = <Py_ssize_t*>(run.steps + count)
+        run.stamps = <double*>(run.counters + 2 * count) if timed else NULL
+        run.threads = threads
+        for i in range(count):
+            step = self.steps[i]
+            s = &run.steps[i]
+            s[0] = step.data
+            s.g.n = n
+            s.op.cut(s, threads)
+        return memory
+
+    cdef Memory borrow_floats(self, Run* run, Py_ssize_t n):
+        """Borrow one block for the arena, what lies between two phases, and each thread's scratch."""
+        cdef Py_ssize_t i, arena = round_up(self.arena * n, 16), middle = 0, scratch = 0
+        cdef const StepData* s
+        cdef Memory memory
+        for i in range(run.count):
+            s = &run.steps[i]
+            if s.op.scratch != NULL:
+                scratch = max(scratch, s.op.scratch(s, ceil_div(s.rows, s.row_blocks)))
+            if s.front_strips:
+                middle = max(middle, n * s.g.oh * s.g.ow * s.g.hidden)
+        middle = round_up(middle, 16)
+        run.scratch_floats = round_up(scratch, 16) + 16
+        memory = borrow(arena + middle + run.threads * run.scratch_floats)
+        run.scratch = memory.data + arena + middle
+        for i in range(run.count):
+            run.steps[i].middle = memory.data + arena
+        return memory
+
+    cdef int set_addresses(self, Run* run, tuple arrays, Py_ssize_t n, float* arena) except -1:
+        """Check the caller's arrays and let the steps point into them."""
+        cdef double size
+        cdef Py_ssize_t i
+        cdef Step step
+        cdef StepData* s
+        cdef list address = [<size_t>arena]
+        for i in range(1, len(arrays) + 1):
+            address.append(<size_t>floats_of(arrays[i - 1], &size, i > self.inputs))
+            if size != <double>n * <Py_ssize_t>self.sizes[i - 1]:
+                raise ValueError(f"array {i} must have {n} x {self.sizes[i - 1]} floats, got {size:.0f}")
+        for i in range(run.count):
+            step = self.steps[i]
+            s = &run.steps[i]
+            s.following = NULL if i + 1 == run.count else first_weights(&run.steps[i + 1])
+            s.x = <float*><size_t>address[step.x.array] + step.x.offset * n
+            s.y = <float*><size_t>address[step.y.array] + step.y.offset * n
+            if step.residual.array >= 0:
+                s.residual = <float*><size_t>address[step.residual.array] + step.residual.offset * n
+        return 0

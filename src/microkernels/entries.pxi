@@ -1,0 +1,52 @@
+# Entries for the tests, which call a tile with sizes of their own choice. Nothing else calls these.
+
+def gemm_tile(
+    int rows, int vecs, x, Py_ssize_t pitch, segments, Py_ssize_t length, b, bias, residual, c,
+    Py_ssize_t ldc, Py_ssize_t columns, float low, float high, Py_ssize_t tiles=1, bint fetch=False,
+):
+    """Compute tiles of `rows` pixels; pixel i of x begins at i * pitch, a segment at its offset.
+
+    A single row of 2 * GEMM_PANELS vecs is what gemm_row computes; its panels lie one after the other in b.
+    The arrays must be large enough: nothing is checked but the size of the tile.
+    """
+    cdef double size
+    cdef GemmJob t
+    cdef Prefetch hint
+    cdef Py_ssize_t i, count = len(segments)
+    cdef Memory memory = Memory(2 * (count + rows * tiles))
+    cdef Py_ssize_t* segment = <Py_ssize_t*>memory.data
+    cdef const float** pixel = <const float**>(segment + count)
+    if (rows, vecs) != (1, 2 * GEMM_PANELS) and not (
+            vecs in (1, 2) and 1 <= rows <= (GEMM_ROWS if vecs == 2 else GEMM_ROWS_NARROW)):
+        raise ValueError(f"there is no tile of {rows} x {vecs}")
+    for i in range(count):
+        segment[i] = segments[i]
+    for i in range(rows * tiles):
+        pixel[i] = floats_of(x, &size) + i * pitch
+    t.pixel, t.segment, t.segments, t.length = pixel, segment, count, length
+    t.b, t.bias, t.c = floats_of(b, &size), floats_of(bias, &size), <float*>floats_of(c, &size, True)
+    t.residual = NULL if residual is None else floats_of(residual, &size)
+    t.ldc, t.columns, t.low, t.high = ldc, columns, low, high
+    hint.next, hint.end, hint.ahead = t.b, t.b + 1, fetch
+    if vecs > 2:
+        gemm_row(&t, BLOCK * count * length)
+    else:
+        gemm_tiles(rows, vecs, &t, &hint, 0, tiles)
+
+
+def depthwise_line(
+    int rows, int columns, Py_ssize_t stride, Py_ssize_t dilation, window, Py_ssize_t window_pitch,
+    weight, bias, out, Py_ssize_t pitch, Py_ssize_t width, Py_ssize_t channels, float low, float high,
+):
+    """Compute an output row of one block; rows of the window lie `window_pitch` floats apart."""
+    cdef double size
+    cdef DepthwiseRow r
+    cdef Py_ssize_t i
+    cdef Memory memory = Memory(2 * rows)
+    cdef const float** row = <const float**>memory.data
+    for i in range(rows):
+        row[i] = floats_of(window, &size) + i * window_pitch
+    r.row, r.weight, r.bias = row, floats_of(weight, &size), floats_of(bias, &size)
+    r.out, r.pitch, r.width, r.channels = <float*>floats_of(out, &size, True), pitch, width, channels
+    r.low, r.high = low, high
+    depthwise_row(rows, columns, stride, dilation, &r)
