@@ -113,17 +113,17 @@ def _load_weights(
     from dsconv.weights.source import FileSource
 
     with open_weights(path) as file:
-        graph, weights, family, preprocessing, found = recognise(file, resolution)
-        _check_classes(path, found, classes, labels)
-        with errors_name(path, f"taken for {family}: "):
-            lowered = lower(optimise(graph), Parameters(graph, weights))
-        source = FileSource.of(file)
+        found = recognise(file, resolution)
+        _check_classes(path, found.classes, classes, labels)
+        with errors_name(path, f"taken for {found.family}: "):
+            lowered = lower(optimise(found.graph), Parameters(found.graph, found.weights))
     model: Model
     if takes_pictures(lowered.inputs, lowered.outputs):
-        model = Classifier(graph.name, lowered, threads, family, preprocessing, found, labels)
+        about = found.family, found.preprocessing, found.classes, labels
+        model = Classifier(found.graph.name, lowered, threads, *about)
     else:
-        model = Model(graph.name, lowered, threads)
-    model.source = source
+        model = Model(found.graph.name, lowered, threads)
+    model.source = FileSource(os.path.abspath(path), file.stamp)
     return model
 
 

@@ -6,7 +6,6 @@ again is what the model was made of, or refuses.
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Mapping
 from copy import copy
@@ -78,11 +77,6 @@ class FileSource(NamedTuple):
 
     path: str
     stamp: tuple[int, ...]  # see `WeightFile`
-
-    @classmethod
-    def of(cls, file: WeightFile) -> FileSource:
-        """Return the source that an open weight file is."""
-        return cls(os.path.abspath(file.path), file.stamp)
 
     def open(self) -> WeightFile:
         """Open the file again.
