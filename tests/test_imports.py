@@ -21,7 +21,7 @@ ROOMS = {
     "reference": "",
     "text": "",
     "cost": "arguments",
-    "kernels": "arguments version",
+    "kernels": "arguments text version",
     "functional": "arguments kernels",
     "layers": "arguments",
     "network": "arguments layers text",

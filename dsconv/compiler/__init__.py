@@ -71,15 +71,15 @@ def compile(
     # Models out of files run without these.
     from dsconv.compiler.lowering import lower
     from dsconv.compiler.passes import optimise
+    from dsconv.compiler.source import GraphSource
     from dsconv.compiler.weights import FoldedWeights
     from dsconv.layers.base import flag
     from dsconv.network.seeded_weights import init_weights
-    from dsconv.weights.source import GraphSource
 
     graph.validate()
     flag(winograd, "winograd")
     values = init_weights(graph, 0) if weights is None else weights
-    source = GraphSource(graph, weights)  # type: ignore[arg-type]
+    source = GraphSource(graph, weights)
     folded = FoldedWeights(graph, values, None if weights is None else source.checksums)
     model = Model(graph.name, lower(optimise(graph), folded, winograd=winograd), threads)
     model.source = source

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dsconv.compiler.profile import Profile
+    from dsconv.compiler.source import GraphSource
     from dsconv.kernels.named_program import NamedProgram
     from dsconv.text.lines import Fields
-    from dsconv.weights.source import FileSource, GraphSource
+    from dsconv.weights.source import FileSource
 
 # A batch runs in parts, so that the activations of a part stay in the caches. The best times per image
 # of 32 images were, for MobileNetV1, 13.2 ms one or two at a time, 13.9 four and 14.2 thirteen; for

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dsconv.compiler.fused import Stage
+from dsconv.compiler.source import checksum
 from dsconv.layers import DepthwiseConv2D
 from dsconv.network.check_weights import check_names, check_weight
-from dsconv.weights.source import checksum
 
 if TYPE_CHECKING:
     from dsconv.network.structure import Structure

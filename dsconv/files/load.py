@@ -113,17 +113,17 @@ def _load_weights(
     from dsconv.weights.source import FileSource
 
     with open_weights(path) as file:
-        graph, weights, family, preprocessing, found = recognise(file, resolution)
-        _check_classes(path, found, classes, labels)
-        with errors_name(path, f"taken for {family}: "):
-            program = lower(optimise(graph), FoldedWeights(graph, weights))
-        source = FileSource.of(file)
+        found = recognise(file, resolution)
+        _check_classes(path, found.classes, classes, labels)
+        with errors_name(path, f"taken for {found.family}: "):
+            program = lower(optimise(found.graph), FoldedWeights(found.graph, found.weights))
     model: Model
     if takes_pictures(program.inputs, program.outputs):
-        model = Classifier(graph.name, program, threads, family, preprocessing, found, labels)
+        about = found.family, found.preprocessing, found.classes, labels
+        model = Classifier(found.graph.name, program, threads, *about)
     else:
-        model = Model(graph.name, program, threads)
-    model.source = source
+        model = Model(found.graph.name, program, threads)
+    model.source = FileSource(os.path.abspath(path), file.stamp)
     return model
 
 

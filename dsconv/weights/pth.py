@@ -16,7 +16,7 @@ Big-endian files are refused. Layout: torch/serialization.py, torch/_utils.py.
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,21 +56,14 @@ class _Storage:
         return self.length * self.stored.itemsize
 
 
-class _Tensor:
-    """Describe a view of a storage: offset, strides and the span of all elements are in elements."""
+class _Tensor(NamedTuple):
+    """Describe a view of a storage, counted in elements."""
 
-    __slots__ = ("offset", "shape", "span", "storage", "strides")
-
-    def __init__(
-        self, storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
-    ) -> None:
-        self.storage = storage
-        self.offset = offset
-        self.shape = shape
-        self.strides = strides
-        self.span = 0
-        if 0 not in shape:
-            self.span = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    span: int  # from the first element to the last
 
 
 def _rebuild_tensor(arguments: tuple[Any, ...]) -> _Tensor:
@@ -82,14 +75,15 @@ def _rebuild_tensor(arguments: tuple[Any, ...]) -> _Tensor:
         raise ValueError("malformed tensor: offset, shape and strides must be integers from 0 up")
     if len(shape) != len(strides):
         raise ValueError(f"malformed tensor: {len(shape)} extents and {len(strides)} strides")
-    tensor = _Tensor(storage, offset, shape, strides)
     array_bytes(shape, dtype_of(storage.stored))
-    if offset + tensor.span > storage.length:
+    steps = zip(shape, strides, strict=True)
+    span = 0 if 0 in shape else 1 + sum((extent - 1) * stride for extent, stride in steps)
+    if offset + span > storage.length:
         raise ValueError(
-            f"a tensor reaches element {offset + tensor.span} of storage {shorten(storage.key)}, "
+            f"a tensor reaches element {offset + span} of storage {shorten(storage.key)}, "
             f"which has {storage.length}"
         )
-    return tensor
+    return _Tensor(storage, offset, shape, strides, span)
 
 
 def _rebuild_tensor_v2(arguments: tuple[Any, ...]) -> _Tensor:
@@ -157,9 +151,8 @@ class PthFile(WeightFile):
 
     def _entry_of(self, tensor: _Tensor) -> Entry:
         """Return the whole storage as what is to be read, because its checksum is that of it all."""
-        storage = tensor.storage
-        view = tensor.offset, tensor.strides
-        return Entry(tensor.shape, storage.stored, storage.raw_bytes, storage.place, *view)
+        storage, offset, shape, strides, _ = tensor
+        return Entry(shape, storage.stored, storage.raw_bytes, storage.place, offset, strides)
 
     def _root(self) -> Any:
         """Return the object in the file; its tensors know their storages' places."""
@@ -194,11 +187,8 @@ class PthFile(WeightFile):
         if type(identity) is not tuple or len(identity) not in (5, 6) or identity[0] != "storage":
             raise ValueError("a persistent id that is not a storage is refused")
         _, stored, key, _, length = identity[:5]
-        if (
-            not isinstance(stored, np.dtype)
-            or type(key) is not str
-            or not are_naturals((length,), tuple)
-        ):
+        well_typed = isinstance(stored, np.dtype) and type(key) is str
+        if not well_typed or not are_naturals((length,), tuple):
             raise ValueError("malformed storage: wrong type, key or number of elements")
         if identity[5:] not in ((), (None,)):
             raise ValueError("a view of a storage is not supported")
@@ -246,10 +236,10 @@ class LegacyPthFile(PthFile):
 
     def _entry_of(self, tensor: _Tensor) -> Entry:
         """Return the tensor's own span as what is to be read."""
-        size = tensor.storage.stored.itemsize
-        start = tensor.storage.place + tensor.offset * size
-        view = 0, tensor.strides
-        return Entry(tensor.shape, tensor.storage.stored, tensor.span * size, start, *view)
+        storage, offset, shape, strides, span = tensor
+        size = storage.stored.itemsize
+        place = storage.place + offset * size
+        return Entry(shape, storage.stored, span * size, place, 0, strides)
 
     def _fill(self, place: Any, raw: np.ndarray) -> None:
         fill_from(self._file, place, raw)

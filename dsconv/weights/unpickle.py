@@ -1,7 +1,7 @@
-"""A restricted reader of pickles: plain data and a given list of names, nothing else.
+"""Read pickles of plain data and a given list of names, and nothing else.
 
-Why an interpreter of its own and not `pickle.Unpickler` with a limited `find_class`: limiting the
-names stops code from running, but the opcodes themselves stay open. The standard one allocates a
+`pickle.Unpickler` with a limited `find_class` is not enough: limiting the names stops code from
+running, but the opcodes themselves stay open. The standard one allocates a
 memo as long as the largest index that a file mentions and byte arrays as long as the file claims,
 looks `__setstate__` up on what BUILD is given, hashes nested tuples by recursion until the stack
 overflows, reaches the extension registry, and fails with a dozen kinds of exception. The thirty
@@ -58,6 +58,8 @@ def unpickle(
 
 
 class _Machine:
+    """Run the opcodes of one pickle on a stack, as `pickle.Unpickler` does."""
+
     def __init__(
         self, file: BinaryIO, names: Mapping[str, Any], persistent: Callable[[Any], Any] | None
     ) -> None:
@@ -91,13 +93,10 @@ class _Machine:
         return data
 
     def unsigned(self, size: int) -> int:
-        data = self.file.read(size)
-        if len(data) != size:
-            raise ValueError(_TRUNCATED)
-        return int.from_bytes(data, "little")
+        return int.from_bytes(self.take(size), "little")
 
-    def signed(self, size: int) -> None:
-        self.stack.append(int.from_bytes(self.take(size), "little", signed=True))
+    def signed(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "little", signed=True)
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -106,9 +105,6 @@ class _Machine:
         version = self.unsigned(1)
         if not 2 <= version <= 5:
             raise ValueError(f"pickle protocol {version}; allowed are 2 to 5")
-
-    def binary_float(self) -> None:
-        self.stack.append(struct.unpack(">d", self.take(8))[0])
 
     def string(self, size: int) -> None:
         length = self.unsigned(size)
@@ -190,7 +186,7 @@ class _Machine:
         self.stack.append(function(arguments))
 
     def build(self) -> None:
-        """Attributes of an OrderedDict (the versions of a state dict's modules) are dropped."""
+        """Drop the attributes of an OrderedDict, the versions of a state dict's modules."""
         target, state = self.last_two()
         if type(target) is not dict or type(state) is not dict:
             raise ValueError("the pickle sets the state of an object, which is refused")
@@ -206,9 +202,9 @@ _OPERATIONS: dict[bytes, Callable[[_Machine], Any]] = {
     b"\x89": lambda m: m.push(False),
     b"K": lambda m: m.push(m.unsigned(1)),  # BININT1
     b"M": lambda m: m.push(m.unsigned(2)),  # BININT2
-    b"J": lambda m: m.signed(4),  # BININT
-    b"\x8a": lambda m: m.signed(m.unsigned(1)),  # LONG1
-    b"G": _Machine.binary_float,
+    b"J": lambda m: m.push(m.signed(4)),  # BININT
+    b"\x8a": lambda m: m.push(m.signed(m.unsigned(1))),  # LONG1
+    b"G": lambda m: m.push(struct.unpack(">d", m.take(8))[0]),  # BINFLOAT
     b"\x8c": lambda m: m.string(1),  # SHORT_BINUNICODE
     b"X": lambda m: m.string(4),  # BINUNICODE
     b"U": lambda m: m.string(1),  # SHORT_BINSTRING, of Python 2

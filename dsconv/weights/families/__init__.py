@@ -10,19 +10,17 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dsconv.images.preprocessing import Preprocessing
 from dsconv.weights.families.arrays import Arrays, Network, Transform
 from dsconv.weights.file import errors_name, shorten
 
 if TYPE_CHECKING:
-    from dsconv.graph import Graph
     from dsconv.weights.file import WeightFile
 
-__all__ = ["Checkpoint", "recognise"]
+__all__ = ["Network", "recognise"]
 
 _KNOWN = (
     "MobileNetV1 and V2 of TF-slim, Keras and timm, MobileNetV1 of PyTorch (model.i.j), "
@@ -40,19 +38,6 @@ _SIGNS: dict[str, tuple[str, ...]] = {
     "keras": ("conv_dw_", "conv_pw_", "_depthwise_BN/", "_project_BN/", "mobl", "depthwise_conv2d"),
 }
 _GRAPH = "dsconv.graph"  # what files have that carry their graph: see `with_graph`
-
-
-class Checkpoint(NamedTuple):
-    """Describe a network with its weights, which are still in the file.
-
-    `preprocessing` is None if the file does not tell it, `classes` if there is no classifier.
-    """
-
-    graph: Graph
-    weights: Mapping[str, np.ndarray]
-    family: str
-    preprocessing: Preprocessing | None
-    classes: int | None
 
 
 class FileWeights(Mapping[str, np.ndarray]):
@@ -80,7 +65,7 @@ class FileWeights(Mapping[str, np.ndarray]):
         return len(self._sources)
 
 
-def recognise(file: WeightFile, resolution: int | None = None) -> Checkpoint:
+def recognise(file: WeightFile, resolution: int | None = None) -> Network:
     """Return the network that an open weight file belongs to.
 
     Parameters
@@ -106,10 +91,7 @@ def recognise(file: WeightFile, resolution: int | None = None) -> Checkpoint:
         network: Network = family.network(arrays, resolution)
         sources = _sources(arrays, network)
         _check_arrays(file, network, sources)
-    weights = FileWeights(file, sources)
-    return Checkpoint(
-        network.graph, weights, network.family, network.preprocessing, network.classes
-    )
+    return network._replace(weights=FileWeights(file, sources))
 
 
 def _nearest(file: WeightFile) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,7 +23,8 @@ class Network(NamedTuple):
 
     `array_of(layer, parameter)` gives the plain name of the array that holds this parameter of the
     graph, and the function that brings its axes into our order. `preprocessing` is None if the
-    family does not know it, `classes` if the network has no classifier.
+    file does not tell it, `classes` if there is no classifier. `weights` has arrays by the graph's
+    names, read from the file when they are asked for; `recognise` adds it.
     """
 
     family: str
@@ -30,6 +32,7 @@ class Network(NamedTuple):
     array_of: Callable[[str, str], tuple[str, Transform]]
     preprocessing: Preprocessing | None
     classes: int | None
+    weights: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class Arrays:
@@ -53,6 +56,17 @@ class Arrays:
         """Return the size of one axis of an array; 0 if there is no such array or axis."""
         shape = self.file.shape(self.names[name]) if name in self.names else ()
         return shape[axis] if -len(shape) <= axis < len(shape) else 0
+
+
+def block_part(layer: str) -> tuple[int, str, int]:
+    """Return number, part, and the part's index, of a layer such as "block2/depthwise".
+
+    Parts are expand, depthwise and project, without expand in block 1; MobileNetV1 has two parts.
+    """
+    block, part = layer.split("/")
+    number = int(block.removeprefix("block"))
+    names = ("depthwise", "project") if number == 1 else ("expand", "depthwise", "project")
+    return number, part, names.index(part) if part in names else 1
 
 
 def same(array: np.ndarray) -> np.ndarray:

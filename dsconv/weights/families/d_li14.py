@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.weights.families import mobilenets
-from dsconv.weights.families.arrays import PYTORCH, Arrays, Layers, Network
+from dsconv.weights.families.arrays import PYTORCH, Arrays, Layers, Network, block_part
 from dsconv.weights.families.pytorch_names import classifier, plain_names
 
 __all__ = ["network", "plain_names"]
@@ -24,11 +24,8 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
         if layer in ("conv0", "conv_last"):
             at = "features.0" if layer == "conv0" else last
             return f"{at}.0", f"{at}.1"
-        block, part = layer.split("/")
-        number = block.removeprefix("block")
-        parts = ("depthwise", "project") if number == "1" else ("expand", "depthwise", "project")
-        index = 3 * parts.index(part)  # convolution, batch norm, ReLU6
-        return f"features.{number}.conv.{index}", f"features.{number}.conv.{index + 1}"
+        number, _, index = block_part(layer)  # each part: convolution, batch norm, ReLU6
+        return f"features.{number}.conv.{3 * index}", f"features.{number}.conv.{3 * index + 1}"
 
     layers = Layers(arrays, PYTORCH, place, classifier(arrays, "classifier"))
     graph = mobilenets.mobilenet_v2(layers, resolution, "symmetric", 1e-5)

@@ -22,7 +22,7 @@ from dsconv.graph import Graph
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.layers import DepthwiseConv2D
 from dsconv.weights.families import mobilenets
-from dsconv.weights.families.arrays import KERAS, Arrays, Layers, Network, Place
+from dsconv.weights.families.arrays import KERAS, Arrays, Layers, Network, Place, block_part
 
 _OLD_V2 = re.compile(r"(mobl|bn)(\d+)_conv(?:_\d+)?_(?:bn_)?(expand|depthwise|project)")
 _KINDS = ("conv2d", "depthwise_conv2d", "batch_normalization")
@@ -62,8 +62,8 @@ def _place_v1(layer: str) -> tuple[str, str]:
     """Return the names of a layer's convolution and batch norm."""
     name = "conv1"
     if layer != "conv0":
-        block, part = layer.split("/")
-        name = f"conv_{'dw' if part == 'depthwise' else 'pw'}_{block.removeprefix('block')}"
+        number, part, _ = block_part(layer)
+        name = f"conv_{'dw' if part == 'depthwise' else 'pw'}_{number}"
     return name, f"{name}_bn"
 
 
@@ -73,9 +73,8 @@ def _place_v2(layer: str) -> tuple[str, str]:
         return "Conv1", "bn_Conv1"
     if layer == "conv_last":
         return "Conv_1", "Conv_1_bn"
-    block, part = layer.split("/")
-    number = int(block.removeprefix("block")) - 1
-    name = f"block_{number}_{part}" if number else f"expanded_conv_{part}"
+    number, part, _ = block_part(layer)
+    name = f"block_{number - 1}_{part}" if number > 1 else f"expanded_conv_{part}"
     return name, f"{name}_BN"
 
 

@@ -10,22 +10,12 @@ from dsconv.models.topologies.blocks import conv_bn, input_shape
 from dsconv.weights.families.arrays import Layers
 
 # Channels at alpha 1 -> a layer that has them
-_V1_WIDTHS = {
-    32: "conv0",
-    64: "block1/pointwise",
-    128: "block3/pointwise",
-    256: "block5/pointwise",
-    512: "block11/pointwise",
-    1024: "block13/pointwise",
+_V1_WIDTHS = {32: "conv0"} | {
+    base: f"block{n}/pointwise" for base, n in ((64, 1), (128, 3), (256, 5), (512, 11), (1024, 13))
 }
 _V2_WIDTHS = {
-    16: "block1/project",
-    24: "block3/project",
-    32: "block6/project",
-    64: "block10/project",
-    96: "block13/project",
-    160: "block16/project",
-    320: "block17/project",
+    base: f"block{number}/project"
+    for base, number in ((16, 1), (24, 3), (32, 6), (64, 10), (96, 13), (160, 16), (320, 17))
 }
 
 
@@ -97,18 +87,10 @@ def finish(graph: Graph, x: str, classes: int | None) -> None:
 def width_multiplier(found: Mapping[int, int], width: Callable[[float], int]) -> float:
     """Return the alpha with which a topology has the channels that a file has.
 
-    Parameters
-    ----------
-    found
-        Channels at alpha 1 -> channels in the file, for layers of different width; 0 is unknown.
-    width
-        The topology's own rounding of channels * alpha.
-
-    Returns
-    -------
-    float
-        The first of the ratios, widest layer first, and of the hundredths that explains all
-        layers; if none does, the one that explains most of them; 1 if nothing is known.
+    `found` maps channels at alpha 1 to channels in the file, for layers of different width; 0 is
+    unknown. `width` is the topology's own rounding of channels * alpha. Alpha is the first of the
+    ratios, widest layer first, and of the hundredths that explains all layers; if none does, the
+    one that explains most of them; 1 if nothing is known.
     """
     known = {base: channels for base, channels in found.items() if channels}
     if not known:

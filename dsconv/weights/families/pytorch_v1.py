@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.weights.families import mobilenets
-from dsconv.weights.families.arrays import PYTORCH, Arrays, Layers, Network
+from dsconv.weights.families.arrays import PYTORCH, Arrays, Layers, Network, block_part
 from dsconv.weights.families.pytorch_names import classifier, plain_names
 
 __all__ = ["network", "plain_names"]
@@ -27,7 +27,6 @@ def _place(layer: str) -> tuple[str, str]:
     """Return the names of a layer's convolution and batch norm."""
     if layer == "conv0":
         return "model.0.0", "model.0.1"
-    block, part = layer.split("/")
-    at = f"model.{block.removeprefix('block')}"
+    number, part, _ = block_part(layer)
     index = 0 if part == "depthwise" else 3
-    return f"{at}.{index}", f"{at}.{index + 1}"
+    return f"model.{number}.{index}", f"model.{number}.{index + 1}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.weights.families import mobilenets
-from dsconv.weights.families.arrays import TF_SLIM, Arrays, Layers, Network
+from dsconv.weights.families.arrays import TF_SLIM, Arrays, Layers, Network, block_part
 
 _TRAINING = {  # last parts of names that are no variables of the network
     "global_step", "beta1_power", "beta2_power", "ExponentialMovingAverage", "Momentum", "RMSProp",
@@ -47,13 +47,12 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
 def _place_v1(layer: str) -> str:
     if layer == "conv0":
         return "Conv2d_0"
-    block, part = layer.split("/")
-    return f"Conv2d_{block.removeprefix('block')}_{part}"
+    number, part, _ = block_part(layer)
+    return f"Conv2d_{number}_{part}"
 
 
 def _place_v2(layer: str) -> str:
     if layer in ("conv0", "conv_last"):
         return "Conv" if layer == "conv0" else "Conv_1"
-    block, part = layer.split("/")
-    number = int(block.removeprefix("block")) - 1
-    return f"expanded_conv_{number}/{part}" if number else f"expanded_conv/{part}"
+    number, part, _ = block_part(layer)
+    return f"expanded_conv_{number - 1}/{part}" if number > 1 else f"expanded_conv/{part}"

@@ -10,7 +10,7 @@ import os
 
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.weights.families import mobilenets
-from dsconv.weights.families.arrays import PYTORCH, Arrays, Layers, Network
+from dsconv.weights.families.arrays import PYTORCH, Arrays, Layers, Network, block_part
 from dsconv.weights.families.pytorch_names import classifier, plain_names
 
 __all__ = ["network", "plain_names"]
@@ -32,10 +32,7 @@ def _place(layer: str) -> tuple[str, str]:
     if layer in ("conv0", "conv_last"):
         at = f"features.{0 if layer == 'conv0' else 18}"
         return f"{at}.0", f"{at}.1"
-    block, part = layer.split("/")
-    number = block.removeprefix("block")
-    parts = ("depthwise", "project") if number == "1" else ("expand", "depthwise", "project")
-    index = parts.index(part)
+    number, part, index = block_part(layer)
     at = f"features.{number}.conv"
     if part == "project":  # without ReLU6, and so not in a sequence of its own
         return f"{at}.{index}", f"{at}.{index + 1}"
