@@ -24,8 +24,8 @@ from dsconv.graph import Graph
 from dsconv.text.peak import marked, percent_of_peak, with_footnote
 from dsconv.text.tables import markdown_table, text_table
 
-# Share of the attainable speed that each kind of layer has to reach. Short rows of k, borders and the
-# depthwise stage cost the first layers; the last ones read weights that no cache holds.
+# Share of the attainable speed that each kind of layer has to reach. Short rows of k, borders and
+# the depthwise stage cost the first layers; the last ones read weights that no cache holds.
 BUDGETS = {
     "stem": 0.72,
     "maps of 112 and 56 pixels": 0.80,

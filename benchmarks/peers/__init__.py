@@ -1,1 +1,1 @@
-"""Compare dsconv with other engines on the same networks and weights: `python -m benchmarks.peers`."""
+"""Compare dsconv with other engines on the same networks: `python -m benchmarks.peers`."""

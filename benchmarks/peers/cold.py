@@ -1,9 +1,9 @@
 """Start every engine from nothing: time to the first result, import, peak memory, bytes on disk.
 
-Each start is a fresh Python that imports the engine, loads MobileNetV1 from the engine's own kind of
-file and runs one image on one thread; dsconv once more from trained weights, which it must recognise,
-fold and pack. The clock stops when the process has written one byte. All engines take turns;
-the files are in the system's cache, as they are for a program that was used before.
+Each start is a fresh Python that imports the engine, loads MobileNetV1 from the engine's own kind
+of file and runs one image on one thread. dsconv starts once more from trained weights, which it
+must recognise, fold and pack. The clock stops when the process has written one byte. All engines
+take turns; the files are in the system's cache, as they are for a program that was used before.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from benchmarks.peers.results import Results
 def save(results: Results, path: Path) -> None:
     """Write a picture with one panel for each number of threads, a group of bars for each network.
 
-    The height of a bar is that of the minimum of the times, and of its dark part that of the median.
+    The height of a bar is that of the minimum of the times, and its dark part that of the median.
 
     Raises
     ------

@@ -30,7 +30,7 @@ class WorkerError(Exception):
 
 
 def environment(threads: int = 1) -> dict[str, str]:
-    """Return variables of a child process: the same packages, OpenMP's default number of threads."""
+    """Return variables of a child process: packages, OpenMP's default number of threads."""
     path = os.pathsep.join(filter(None, [*FOLDERS, os.environ.get("PYTHONPATH")]))
     variables = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)}
     # Installed packages have their bytecode; let a checkout keep it, too.

@@ -30,7 +30,7 @@ class Recorder:
         self.sample_peak()
 
     def record(self, label: str, sides: Sequence[tuple[Timed, Function]]) -> None:
-        """Time the functions in turn (see `timing.rounds`), each into the `Timed` beside it."""
+        """Measure the functions in turn (see `timing.rounds`), each into the `Timed` beside it."""
         repeats = self.results.repeats
         self.progress(label)
         timed, functions = zip(*sides, strict=True)

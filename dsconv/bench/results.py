@@ -1,4 +1,4 @@
-"""Hold what was measured as plain data: filled while a benchmark runs, printed and written after."""
+"""Hold results as plain data: filled while a benchmark runs, printed and written after it."""
 
 from __future__ import annotations
 

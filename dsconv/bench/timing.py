@@ -15,7 +15,7 @@ LEAST = 2e-3  # shortest measurement in seconds
 def rounds(
     functions: Sequence[Function], repeats: int, least: float = LEAST
 ) -> Iterator[tuple[float, ...]]:
-    """Time the functions in turn, `repeats` times.
+    """Measure the functions in turn, `repeats` times.
 
     A function that is quicker than `least` is called several times in one measurement, and the
     time is divided by the number of calls, which is found before the first round. One call before

@@ -10,7 +10,7 @@ Fields = dict[str, list[str]]  # the values of a key in order; a key may have an
 
 
 def to_text(fields: Mapping[str, Iterable[str]]) -> str:
-    r"""One line for each value; in values a backslash is \b, and a line feed is \n."""
+    r"""Return one line for each value; in values a backslash is \b, and a line feed is \n."""
     return "".join(
         key + " " + value.replace("\\", "\\b").replace("\n", "\\n") + "\n"
         for key, values in fields.items()
@@ -19,7 +19,7 @@ def to_text(fields: Mapping[str, Iterable[str]]) -> str:
 
 
 def from_text(text: str) -> Fields:
-    """What `to_text` made; any text is read as something."""
+    """Return the fields of a text of `to_text`; any other text gives some fields, too."""
     fields: Fields = {}
     for line in text.removesuffix("\n").split("\n"):
         key, _, value = line.partition(" ")
@@ -44,7 +44,7 @@ def at_most_one(fields: Fields, key: str) -> str | None:
 
 
 def number(text: str, name: str, minimum: int = 0, maximum: int = 2**63 - 1) -> int:
-    """The integer of a text, within its limits."""
+    """Return the integer of a text, which must lie within the limits."""
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise ValueError(f"{name} must be digits, got {text[:40]!r}")
     value = int(text)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 FOOTNOTE = """\
-* This is above the FMA peak. Winograd's algorithm multiplies less than the mult-adds count; without it this cannot
-  be, because either the clock moved between the samples of the peak or the time is too short to measure."""
+* This is above the FMA peak. Winograd's algorithm multiplies less than the mult-adds count;
+  without it this cannot be: the clock moved between the samples of the peak, or the time is too
+  short to measure."""
 
 
 def marked(figure: str, percent: float) -> str:

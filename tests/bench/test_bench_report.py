@@ -10,7 +10,7 @@ from dsconv.text.peak import FOOTNOTE
 
 
 def made_up() -> Results:
-    """Two blocks and the network with easy numbers: 100 GFLOP/s x 2 threads."""
+    """Return two blocks and the network with easy numbers: 100 GFLOP/s x 2 threads."""
     return Results(
         "mobilenet_v1",
         {"alpha": 1.0, "resolution": 224},
@@ -53,7 +53,7 @@ def made_up_model() -> Results:
 
 
 def rows_of(text: str, header: str) -> list[str]:
-    """The rows, single-spaced, below the line that starts with `header`, to the next empty line."""
+    """Return the rows, single-spaced, from the line that starts with `header` to an empty line."""
     lines = text.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith(header))
     end = lines.index("", start) if "" in lines[start:] else len(lines)
@@ -125,7 +125,7 @@ def test_results_without_any_times() -> None:
 
 
 def test_figures_above_the_peak_are_marked() -> None:
-    """No time can be below 2 * mult-adds / peak; a footnote says so, once for each table."""
+    """Check the marks on times below 2 * mult-adds / peak, and one footnote for each table."""
     assert FOOTNOTE not in render(made_up_model()) + render(made_up())
     model = made_up_model()
     model.steps[0].seconds += [1e-6]  # 600,000 GFLOP/s in one of three rounds, not by the median

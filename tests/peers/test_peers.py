@@ -42,7 +42,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def residual() -> Graph:
-    """Return a network with the layers of ResNet-50: 7x7 at stride 2, a padded max pool, shortcuts."""
+    """Return a network like ResNet-50: 7x7 at stride 2, a padded max pool, both shortcuts."""
     graph = Graph("residual")
     x = graph.input((24, 20, 3))
     x = conv_bn(graph, x, 8, 7, stride=2, padding=3, activation="relu", epsilon=1e-5, name="conv1")
@@ -90,7 +90,7 @@ def test_engines_agree_with_the_interpreter(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("title", GRAPHS)
 def test_ncnn_text_is_consistent(title: str, tmp_path: Path) -> None:
-    """Every blob is made once and read once; the sizes in the text are those of the weights."""
+    """Check that every blob is made once and read once, and that sizes are those of the weights."""
     graph = GRAPHS[title]()
     weights = graph.init_weights(SEED)
     write_ncnn(graph, weights, tmp_path / "net.param")
@@ -249,7 +249,7 @@ def test_an_engine_that_disagrees_is_not_timed(tmp_path: Path) -> None:
 
 
 def made_up() -> Results:
-    """Return results with 100 GFLOP/s on each of two threads; 1 G mult-adds take 10 ms at the peak."""
+    """Return results with 100 GFLOP/s on each of two threads: 1 G mult-adds in 10 ms."""
     comparison = Comparison("net", "A network", 4, 2, 10**9, 100.0)
     comparison.timings = [
         Timing("dsconv", 1e-6, "", Times(0.018, 0.025, 2)),

@@ -130,7 +130,7 @@ def test_bad_labels(run: Any, files: Path) -> None:
 )
 @pytest.mark.parametrize("form", [(), ("--csv",), ("--json",)])
 def test_a_broken_picture(run: Any, broken: str, reason: str, form: tuple[str, ...]) -> None:
-    """It is reported in one line, and the others come out as without it."""
+    """Check that it is reported in one line, and that the others come out as without it."""
     shown = re.escape(printable(broken))
     result = run("one.png", broken, "two.png", "--top", "1", *form)
     assert result.code == 1
@@ -147,7 +147,7 @@ def test_a_broken_picture(run: Any, broken: str, reason: str, form: tuple[str, .
 
 
 def test_weights_that_are_none(run: Any, files: Path) -> None:
-    """No picture is tried, and nothing is printed, not even a header."""
+    """Check that no picture is tried and nothing is printed, not even a header."""
     for form in ("--csv", "--json"):
         assert_refused(run("one.png", form, "--weights", "text.png"), "text.png: unknown format")
     assert_refused(run("one.png", "--weights", str(files)), re.escape(str(files)))
@@ -212,7 +212,7 @@ def test_the_default_network(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """torchvision's MobileNetV2 of the user's cache."""
+    """Check that it is torchvision's MobileNetV2 from the user's cache."""
     monkeypatch.setenv("DSCONV_HOME", str(tmp_path))
     name = "mobilenet_v2-b0353104.pth"
     (tmp_path / name).symlink_to(shared / "weights" / name)

@@ -58,7 +58,7 @@ def test_an_encoding_that_lacks_letters(files: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 @pytest.mark.parametrize("pictures", [("one.png",), ("one.png", "text.png", "two.png")])
 def test_bar_on_a_terminal(files: Path, pictures: tuple[str, ...]) -> None:
-    """For several pictures, on stderr; it is erased before anything else comes there."""
+    """Check the bar for several pictures; it is erased before anything else comes to stderr."""
     import pty
 
     command = [sys.executable, "-m", "dsconv", "classify", *pictures, "--json"]

@@ -24,7 +24,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def rows(markdown: str) -> list[list[str]]:
-    """The cells of all tables of a Markdown text, as many in every row of a table."""
+    """Return the cells of all tables of a Markdown text; check that rows have equally many."""
     found: list[list[str]] = []
     width = 0
     for line in markdown.splitlines():
@@ -177,7 +177,7 @@ def test_info_as_a_module() -> None:
 
 
 def test_a_reader_that_has_read_enough() -> None:
-    """`dsconv summary ... | head -1`: far more than a pipe holds, and no complaint."""
+    """Check `dsconv summary ... | head -1`: far more than a pipe holds, and no complaint."""
     arguments = ["summary", "deeplab_v3_resnet101", "--format", "json"]
     command = [sys.executable, "-m", "dsconv", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
