@@ -98,13 +98,8 @@ def _functions(
     pointwise = packed("pointwise", channels, block.filters)
     out = functional.conv2d(x, full, bias, **window)  # both sides write here
 
-    def standard() -> None:
-        functional.conv2d(x, full, bias, out=out, **window)
-
-    def separable() -> None:
-        functional.separable_conv2d(
-            x, depthwise, pointwise, middle_bias, bias,
-            depthwise_activation="relu6", out=out, **window,
-        )  # fmt: skip
-
-    return standard, separable
+    return (
+        lambda: functional.conv2d(x, full, bias, out=out, **window),
+        lambda: functional.separable_conv2d(x, depthwise, pointwise, middle_bias, bias, out=out,
+                                            depthwise_activation="relu6", **window),
+    )  # fmt: skip

@@ -24,17 +24,10 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
     standard, separable = (compiled(graph, results) for graph in graphs)
     x = pictures(graphs[0], results.batch)
     counts = [graph.cost().mult_adds for graph in graphs]
-    comparison = Comparison(
-        "",
-        "whole network",
-        counts[1] / counts[0],
-        *(Timed(count * results.batch) for count in counts),
-    )
-    results.networks.append(comparison)
-    recorder.record(
-        "whole networks",
-        [(comparison.standard, lambda: standard(x)), (comparison.separable, lambda: separable(x))],
-    )
+    sides = [Timed(count * results.batch) for count in counts]
+    results.networks.append(Comparison("", "whole network", counts[1] / counts[0], *sides))
+    calls = (lambda: standard(x), lambda: separable(x))
+    recorder.record("whole networks", list(zip(sides, calls, strict=True)))
 
 
 def compiled(graph: Graph, results: Results) -> Any:

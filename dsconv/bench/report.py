@@ -48,13 +48,8 @@ def _header(results: Results) -> str:
 
 _SIDE = ("ms", "min", "GFLOP/s", "%peak")
 _COLUMNS = ("#", "map -> N /stride", "std.", "sep.", "pred.", "median", "min", *_SIDE, *_SIDE)
-_TITLES = (
-    ("", 2),
-    ("mult-adds, M", 2),
-    ("sep. / std.", 3),
-    ("standard 3x3", 4),
-    ("depthwise + pointwise", 4),
-)
+_TITLES = (("", 2), ("mult-adds, M", 2), ("sep. / std.", 3), ("standard 3x3", 4),
+           ("depthwise + pointwise", 4))  # fmt: skip
 
 _COMPARISON_NOTES = """\
 std., sep.   standard 3x3 convolution; depthwise + pointwise in one pass; N is the number of filters
@@ -71,17 +66,11 @@ def _comparisons(results: Results) -> str:
     def row(
         name: str, shape: str, predicted: float, standard: Speed, separable: Speed
     ) -> list[str]:
-        ratios = (
-            predicted, separable.median / standard.median, separable.minimum / standard.minimum
-        )  # fmt: skip
-        return [
-            name,
-            shape,
-            *(_millions(side.mult_adds) for side in (standard, separable)),
-            *(f"{ratio:.3f}" for ratio in ratios),
-            *_speed(standard, results),
-            *_speed(separable, results),
-        ]
+        counts = (_millions(side.mult_adds) for side in (standard, separable))
+        medians, minima = separable.median / standard.median, separable.minimum / standard.minimum
+        ratios = (f"{ratio:.3f}" for ratio in (predicted, medians, minima))
+        speeds = _speed(standard, results) + _speed(separable, results)
+        return [name, shape, *counts, *ratios, *speeds]
 
     def rows(items: Sequence[Comparison]) -> list[list[str]]:
         return [

@@ -12,22 +12,11 @@ from dsconv.text.peak import FOOTNOTE
 def made_up() -> Results:
     """Return two blocks and the network with easy numbers: 100 GFLOP/s x 2 threads."""
     return Results(
-        "mobilenet_v1",
-        {"alpha": 1.0, "resolution": 224},
-        batch=1,
-        threads=2,
-        repeats=3,
-        machine={"machine": "abacus"},
-        peak=100.0,
-        peak_samples=7,
+        "mobilenet_v1", {"alpha": 1.0, "resolution": 224}, batch=1, threads=2, repeats=3,
+        machine={"machine": "abacus"}, peak=100.0, peak_samples=7,
         blocks=[
-            Comparison(
-                "1",
-                "8x8x4 -> 2 /1",
-                0.611,
-                Timed(1_000_000_000, [0.020, 0.010, 0.016]),
-                Timed(200_000_000, [0.004, 0.004, 0.003]),
-            ),
+            Comparison("1", "8x8x4 -> 2 /1", 0.611, Timed(10**9, [0.020, 0.010, 0.016]),
+                       Timed(2 * 10**8, [0.004, 0.004, 0.003])),
             Comparison("2", "4x4x2 -> 2 /2", 0.611, Timed(10**9, [0.02]), Timed(10**8, [0.002])),
             Comparison("3", "2x2x2 -> 2 /1", 0.611, Timed(10**9), Timed(10**8)),
         ],
@@ -38,7 +27,7 @@ def made_up() -> Results:
             Packing("pointwise", 2, 1_000_000, 0.0095),
         ],
         compiling=[Packing("compile it", 4, 30_000_000, 0.2)],
-    )
+    )  # fmt: skip
 
 
 def made_up_model() -> Results:
