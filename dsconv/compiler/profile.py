@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from dsconv.text.peak import percent_of_peak, with_footnote
 from dsconv.text.tables import markdown_table, text_table
 
 _HEADER = ("layer", "mult-adds", "us", "GFLOP/s", "% of peak", "% of time", "kind")
@@ -48,10 +49,12 @@ class Profile:
     images: int
 
     def __str__(self) -> str:
-        return f"{text_table(_HEADER, self._rows(), right=_NUMBERS)}\n{self._footer()}"
+        table = text_table(_HEADER, self._rows(), right=_NUMBERS)
+        return with_footnote(f"{table}\n{self._footer()}")
 
     def to_markdown(self) -> str:
-        return f"{markdown_table(_HEADER, self._rows(), right=_NUMBERS)}\n\n{self._footer()}"
+        table = markdown_table(_HEADER, self._rows(), right=_NUMBERS)
+        return with_footnote(f"{table}\n\n{self._footer()}")
 
     def _rows(self) -> list[list[str]]:
         total = median(self.total)
@@ -65,7 +68,7 @@ class Profile:
                     f"{step.mult_adds * self.images:,}",
                     f"{1e6 * seconds:.1f}",
                     f"{rate:.1f}",
-                    f"{100 * rate / self.peak:.1f}",
+                    percent_of_peak(100 * rate / self.peak),
                     f"{100 * seconds / total:.1f}",
                     step.kind,
                 ]
@@ -77,6 +80,6 @@ class Profile:
         rate = 2e-9 * work / total
         return (
             f"whole call: {1e3 * total:.3f} ms (median of {len(self.total)}, {self.images} images), "
-            f"{work:,} mult-adds, {rate:.1f} GFLOP/s, {100 * rate / self.peak:.1f} % of the peak "
+            f"{work:,} mult-adds, {rate:.1f} GFLOP/s, {percent_of_peak(100 * rate / self.peak)} % of the peak "
             f"{self.peak:.1f}; arena {self.arena_bytes:,} bytes"
         )

@@ -4,6 +4,7 @@ import numpy as np
 
 from dsconv import models
 from dsconv.kernels.memory import aligned_copy
+from dsconv.text.peak import FOOTNOTE
 
 
 def test_the_table_of_a_profile():
@@ -26,3 +27,12 @@ def test_copies_are_aligned_and_read_only():
         copy = aligned_copy(np.arange(floats, dtype=np.float32))
         assert copy.ctypes.data % alignment == 0 and copy[-1] == floats - 1
         assert not copy.flags.writeable
+
+
+def test_a_figure_above_the_peak_is_marked():
+    """A time that is too short to be true gets a mark and a footnote."""
+    graph = models.mobilenet_v1(alpha=0.25, resolution=32, classes=10)
+    profile = graph.compile().profile(np.zeros((32, 32, 3), np.float32), repeats=1)
+    profile.steps[0].times = [1e-9]
+    for text in (str(profile), profile.to_markdown()):
+        assert "*" in text.splitlines()[2] and FOOTNOTE in text
