@@ -1,4 +1,4 @@
-"""What counters say: by hand on small graphs, the documented ladders, and the published tables."""
+"""Counters by hand on small graphs, the documented ladders, and the published tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from dsconv.counts.explain import explain
 from dsconv.counts.published import TABLES, TO_HUNDREDS, TO_TENS, UNMATCHED
 from dsconv.counts.table import rounds_to, table
 from dsconv.graph import Graph
-from dsconv.text.tables import WIDTH, markdown_table, text_table
 
 # Counters by hand
 
@@ -62,10 +61,10 @@ def test_strides_and_dilations_by_hand() -> None:
     graph.output(graph.resize(x, 4, 4, "align_corners"))
     found = counts(graph)
     assert found["exact"] == 9 * 5 * 7 + 9 * 3 * 4
-    # rows -2, 0, 2 of each output: 15 - 4 of 5 rows' taps are inside, and 21 - 4 of 7 columns';
-    # with stride 2, outputs 0, 2, 4 (9 - 2 inside) and 0, 2, 4, 6 (12 - 2 inside)
+    # Output 0 reads rows -2, 0, 2: of 15 taps of 5 rows, and of 21 of 7 columns, 4 are outside.
+    # With stride 2, 2 of 9 taps of the 3 rows are outside, and 2 of 12 of the 4 columns.
     assert found["without taps on padding"] == 11 * 17 + 7 * 10
-    # 5 + 4 rows round up to 10, 7 + 4 columns to 12; strides are not rounded
+    # 5 + 4 rows round up to 10, 7 + 4 columns to 12. The strided convolution is not rounded.
     assert found["space-to-batch"] == 9 * 6 * 8 + 9 * 3 * 4 + 4 * 4
     assert found["weights"] == 18 == found["all"]
 
@@ -92,7 +91,7 @@ def test_counters_agree_with_the_costs(name: str) -> None:
 
 
 def test_taps_on_padding_of_the_standard_counterpart() -> None:
-    """7.7 % of its blocks' mult-adds fall on the padding."""
+    """Check that 7.7 % of its blocks' mult-adds fall on the padding."""
     graph = models.mobilenet_v1_standard()
     blocks = [name for name in graph.nodes if name.startswith("block")]
     exact, inside = (
@@ -259,7 +258,7 @@ def test_table_as_text_markdown_and_json() -> None:
     ]
 
 
-# Roundings and rendering
+# Roundings
 
 
 @given(st.integers(0, 10**12), st.integers(0, 3))
@@ -281,18 +280,3 @@ def test_roundings_beyond_the_digits() -> None:
     assert not rounds_to(Fraction("725"), "720", TO_TENS)
     assert rounds_to(Fraction("1665.3"), "1700", TO_HUNDREDS)
     assert not rounds_to(Fraction("1649.9"), "1700", TO_HUNDREDS)
-
-
-def test_text_tables_wrap_their_last_column() -> None:
-    text = text_table(("n", "name", "why"), [("1", "a", "word " * 60), ("23", "b", "")], (0,))
-    lines = text.splitlines()
-    assert lines[0] == " n  name  why" and set(lines[1]) == {"-"}
-    assert lines[2].startswith(" 1  a     word") and lines[3].startswith("          word")
-    assert lines[-1] == "23  b" and max(map(len, lines)) <= WIDTH
-    assert " ".join(text.split()).count("word") == 60
-
-
-def test_markdown_tables_escape_bars() -> None:
-    assert markdown_table(("a", "b"), [("x|y", "1")], (1,)) == (
-        "| a | b |\n|---|---:|\n| x\\|y | 1 |"
-    )
