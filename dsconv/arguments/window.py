@@ -1,4 +1,4 @@
-"""Shapes of a sliding window: padding and output sizes, checked once for every layer kind.
+"""Compute padding and output size of a sliding window, once for every layer kind.
 
 Public arguments such as ``stride=2`` or ``padding="same"`` become plain numbers here, so that
 `functional`, `cost` and `layers` agree on every rule and every error message.
@@ -14,7 +14,7 @@ Padding = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 
 
 class Window(NamedTuple):
-    """A kernel placed on a padded map: everything that a convolution or a pooling slides with."""
+    """A kernel on a padded map: all numbers that place the window of a convolution or pooling."""
 
     kernel: tuple[int, int]  # rows, columns
     stride: tuple[int, int]
@@ -24,7 +24,7 @@ class Window(NamedTuple):
 
 
 def _one_side(size: int, kernel: int, stride: int, dilation: int, padding: str) -> tuple[int, int]:
-    """(before, after) for one axis under "same" or "valid"; the odd pixel goes to the end."""
+    """Return the padding before and after one axis. The odd pixel of "same" goes to the end."""
     if padding == "valid":
         return 0, 0
     output = -(-size // stride)
@@ -39,7 +39,7 @@ def padding_pixels(
     stride: tuple[int, int],
     dilation: tuple[int, int],
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Padding in pixels, ((top, bottom), (left, right)), of a map of `size` (height, width)."""
+    """Return the padding ((top, bottom), (left, right)) in pixels for a map of `size`."""
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
             raise ValueError(f'padding must be "same", "valid" or numbers, got {padding!r}')
@@ -80,7 +80,7 @@ def window(
     Raises
     ------
     ValueError
-        For numbers out of range, or where the output would be empty.
+        If a number is out of range, or the output would be empty.
     """
     kernel = pair(kernel, "kernel")
     stride = pair(stride, "stride")

@@ -1,4 +1,4 @@
-"""What counters say: by hand on small graphs, the documented ladders, and the published tables."""
+"""Counters by hand on small graphs, the documented ladders, and the published tables."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def test_strides_and_dilations_by_hand() -> None:
     graph.output(graph.resize(x, 4, 4, "align_corners"))
     found = counts(graph)
     assert found["exact"] == 9 * 5 * 7 + 9 * 3 * 4
-    # rows -2, 0, 2 of each output: 15 - 4 of 5 rows' taps are inside, and 21 - 4 of 7 columns';
-    # with stride 2, outputs 0, 2, 4 (9 - 2 inside) and 0, 2, 4, 6 (12 - 2 inside)
+    # Output 0 reads rows -2, 0, 2: of 15 taps of 5 rows, and of 21 of 7 columns, 4 are outside.
+    # With stride 2, 2 of 9 taps of the 3 rows are outside, and 2 of 12 of the 4 columns.
     assert found["without taps on padding"] == 11 * 17 + 7 * 10
-    # 5 + 4 rows round up to 10, 7 + 4 columns to 12; strides are not rounded
+    # 5 + 4 rows round up to 10, 7 + 4 columns to 12. The strided convolution is not rounded.
     assert found["space-to-batch"] == 9 * 6 * 8 + 9 * 3 * 4 + 4 * 4
     assert found["weights"] == 18 == found["all"]
 
@@ -91,7 +91,7 @@ def test_counters_agree_with_the_costs(name: str) -> None:
 
 
 def test_taps_on_padding_of_the_standard_counterpart() -> None:
-    """7.7 % of its blocks' mult-adds fall on the padding."""
+    """Check that 7.7 % of its blocks' mult-adds fall on the padding."""
     graph = models.mobilenet_v1_standard()
     blocks = [name for name in graph.nodes if name.startswith("block")]
     exact, inside = (
@@ -184,20 +184,12 @@ def test_bad_networks_and_arguments() -> None:
 # Published tables
 
 NOT_REPRODUCED = [
-    ("Conv 3x3", "1.19 %"),
-    ("GoogleNet", "1550 M"),
-    ("GoogleNet", "6.8 M"),
-    ("MobileNet_v1_0.5_224", "150 M"),
-    ("MobileNet_v1_0.25_192", "34 M"),
-    ("MobileNetV1", "575 M"),
-    ("MobileNetV2 (1.4)", "585 M"),
-    ("MobileNetV2 (1.4)", "6.9 M"),
-    ("SSD300", "35.2 G"),
-    ("SSD300", "36.1 M"),
-    ("SSD512", "99.5 G"),
-    ("SSD512", "36.1 M"),
+    ("Conv 3x3", "1.19 %"), ("GoogleNet", "1550 M"), ("GoogleNet", "6.8 M"),
+    ("MobileNet_v1_0.5_224", "150 M"), ("MobileNet_v1_0.25_192", "34 M"),
+    ("MobileNetV1", "575 M"), ("MobileNetV2 (1.4)", "585 M"), ("MobileNetV2 (1.4)", "6.9 M"),
+    ("SSD300", "35.2 G"), ("SSD300", "36.1 M"), ("SSD512", "99.5 G"), ("SSD512", "36.1 M"),
     ("ResNet-101, ASPP", "81.0 G"),
-]
+]  # fmt: skip
 
 
 def test_rules_give_the_published_figures() -> None:
@@ -258,7 +250,7 @@ def test_table_as_text_markdown_and_json() -> None:
     ]
 
 
-# Roundings and rendering
+# Roundings
 
 
 @given(st.integers(0, 10**12), st.integers(0, 3))

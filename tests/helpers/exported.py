@@ -1,8 +1,8 @@
-"""Run an exported file in another engine, and hold it against the interpreter layer by layer.
+"""Run an exported file in another engine, and compare it with the interpreter layer by layer.
 
-Every tensor of the graph becomes an output of the file, so that each layer is compared with the
-interpretation of exactly the inputs that it had, within the bound of one layer: bounds that go
-through a whole network grow without use.
+Every tensor of the graph becomes an output of the file. Each layer is compared with the
+interpretation of exactly the inputs that it had, so that the bound of one layer applies: a bound
+for the whole network would be too wide to tell anything.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def assert_exports(
     batch: int | None = None,
     most: float = math.inf,
 ) -> Tensors:
-    """The file is valid, and each of its layers computes what ours means; all its tensors.
+    """Check that the file is valid and each layer computes what ours means; return all tensors.
 
     Layers of more than `most` mult-adds run, but are not compared.
     """
@@ -62,7 +62,7 @@ def assert_exports(
 
 
 def run(model: onnx.ModelProto, x: Arrays, engine: Engine) -> Tensors:
-    """The outputs of a valid file by name, in our layout."""
+    """Check a file, run it, and return its outputs by name, in our layout."""
     content = model.SerializeToString()
     onnx.checker.check_model(content, full_check=True)
     names = [value.name for value in model.graph.input]
@@ -76,7 +76,7 @@ def exact(x: np.ndarray) -> Tensor:
 
 
 def slack(layer: Layer, x: np.ndarray, y: np.ndarray) -> np.ndarray | float:
-    """What other engines round beyond the interpreter's bounds, which hold for our kernels.
+    """Bound the rounding errors of other engines that our kernels do not make.
 
     Resize: they take each position in float32, so it is off by at most four roundings of a number
     up to size + 1 (half a pixel, the scale, the quotient, half a pixel), and the result by as many
@@ -103,7 +103,7 @@ def channels_last(x: np.ndarray) -> np.ndarray:
 
 
 def onnxruntime(content: bytes, feed: Tensors) -> list[np.ndarray]:
-    """One thread, operators as they stand in the file."""
+    """Run on one thread, without optimisations."""
     return session(content, optimised=False).run(None, feed)
 
 
@@ -112,13 +112,14 @@ def session(content: bytes, optimised: bool = True) -> Any:
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
+    options.log_severity_level = 4
     if not optimised:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def reference(content: bytes, feed: Tensors) -> list[np.ndarray]:
-    """The onnx package's own evaluation in numpy."""
+    """Run by the onnx package's own evaluation in numpy."""
     from onnx.reference import ReferenceEvaluator
 
     return ReferenceEvaluator(onnx.load_from_string(content)).run(None, feed)

@@ -1,4 +1,4 @@
-"""Small ONNX files, written node by node."""
+"""Write small ONNX files node by node, and load them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from dsconv.onnx.reading.model import read_onnx
+from dsconv.layers import Layer
+from dsconv.onnx.reading.model import OnnxModel, load_onnx, read_onnx
 
 Sizes = Sequence[int | str]
 
@@ -18,17 +19,12 @@ _random = np.random.default_rng(3)
 
 
 def normal(*shape: int) -> np.ndarray:
-    """Normal numbers, other ones at every call."""
+    """Return normal numbers, others at every call."""
     return _random.normal(size=shape).astype(np.float32)
 
 
-def kinds(path: str) -> list[str]:
-    """The layer kinds of the graph that a file becomes."""
-    return [n.layer.kind for n in read_onnx(path).graph.nodes.values()]
-
-
 def node(operator: str, inputs: str, outputs: str, **attributes: Any) -> Any:
-    """A node named as its first output; names of tensors by spaces, "-" leaves one out."""
+    """Make a node named as its first output. Spaces separate tensors, and "-" leaves one out."""
     names = [["" if name == "-" else name for name in text.split()] for text in (inputs, outputs)]
     return helper.make_node(operator, *names, name=names[1][0], **attributes)
 
@@ -40,7 +36,7 @@ def model(
     constants: Mapping[str, Any] | None = None,
     opset: int = 17,
 ) -> ModelProto:
-    """A model of float32 tensors; lists of integers are int64 constants."""
+    """Make a model of float32 tensors. Lists of integers become int64 constants."""
     arrays = {
         name: np.asarray(value, np.int64 if _whole(value) else None)
         for name, value in (constants or {}).items()
@@ -63,17 +59,35 @@ def _whole(value: Any) -> bool:
 
 
 def saved(content: ModelProto | bytes, folder: Path) -> str:
-    """The path of a file."""
+    """Write a file, and return its path."""
     path = folder / "network.onnx"
     path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
     return str(path)
 
 
-def refused(content: Any, folder: Path, message: str) -> None:
-    """Loading the file raises an error that begins with its path and holds `message`."""
-    path = saved(content, folder)
-    from dsconv.onnx.reading.model import load_onnx
+def loaded(content: ModelProto | bytes, folder: Path) -> OnnxModel:
+    """Write a file, and load it."""
+    return load_onnx(saved(content, folder), threads=1)
 
+
+def layers_of(content: ModelProto, folder: Path) -> list[Layer]:
+    """Return the layers of the graph that a file becomes."""
+    return [node.layer for node in read_onnx(saved(content, folder)).graph.nodes.values()]
+
+
+def kinds(content: ModelProto, folder: Path) -> list[str]:
+    """Return the kinds of these layers."""
+    return [layer.kind for layer in layers_of(content, folder)]
+
+
+def listed(results: Any) -> list[np.ndarray]:
+    """Return the outputs of a model as a list, even if it has only one."""
+    return results if isinstance(results, list) else [results]
+
+
+def refused(content: Any, folder: Path, message: str) -> None:
+    """Check that loading raises an error that begins with the path and holds `message`."""
+    path = saved(content, folder)
     with pytest.raises(ValueError, match=message) as error:
         load_onnx(path)
     assert str(error.value).startswith(f"{path}: ")

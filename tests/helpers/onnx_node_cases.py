@@ -1,4 +1,4 @@
-"""The node tests that the onnx package brings along, for the operators that are imported."""
+"""Collect the onnx package's own node tests of the operators that we read."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class NodeCase(NamedTuple):
 
 
 def node_cases() -> Iterator[NodeCase]:
-    """The tests whose inputs are float32, weights and shapes among them as initializers.
+    """Yield the tests whose inputs are float32.
 
-    A test gives all its inputs as inputs of the model. Networks hold weights, axes and shapes as
-    initializers, so all but the first become these; where an operator takes several tensors,
-    both forms are tested.
+    A test gives all its inputs as inputs of the model. In networks, weights, axes and shapes are
+    initializers, so all inputs but the first become initializers here. If an operator takes several
+    tensors, both forms are tested.
     """
     from onnx.backend.test.case import node
 
@@ -62,7 +62,7 @@ def node_cases() -> Iterator[NodeCase]:
 
 
 def _with_initializers(model: Any, inputs: list[np.ndarray]) -> tuple[Any, list[np.ndarray]]:
-    """A copy of the model with all inputs but the first as initializers."""
+    """Copy the model with all inputs but the first as initializers."""
     from onnx import ModelProto, numpy_helper
 
     copy = ModelProto()

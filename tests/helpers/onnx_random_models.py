@@ -1,4 +1,4 @@
-"""Random ONNX models for hypothesis: a few operators in a row, as exporters write them."""
+"""Draw random ONNX models: a few operators in a row, as exporters write them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper
 from onnx_random_operators import Shape, Writer
@@ -22,22 +21,9 @@ class RandomModel(NamedTuple):
         return str([(n.op_type, list(n.input)) for n in self.model.graph.node])
 
 
-def onnxruntime(content: bytes, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """The outputs in another engine: one thread, operators as they stand in the file."""
-    ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"]).run(
-        None, feed
-    )
-
-
 @st.composite
 def random_models(draw: Any, steps: int = 5) -> RandomModel:
-    """A model of up to `steps` steps; it has two outputs now and then."""
+    """Draw a model of up to `steps` steps and one or two outputs."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     batch = draw(st.sampled_from([1, 2, 3]))
     opset = draw(st.sampled_from([9, 11, 13, 17, 18, 21]))
@@ -55,7 +41,7 @@ def random_models(draw: Any, steps: int = 5) -> RandomModel:
         sizes = [batch if fixed else "N", *shape]
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes)
 
-    made = [tensor for tensor in writer.tensors[1:]]
+    made = writer.tensors[1:]
     outputs = {made[-1], made[draw(st.integers(0, len(made) - 1))]}
     model = helper.make_model(
         helper.make_graph(

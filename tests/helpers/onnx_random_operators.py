@@ -42,7 +42,7 @@ class Writer:
         return self.constant(self.random.normal(size=shape))
 
     def emit(self, operator: str, shape: Shape, *inputs: str, **attributes: Any) -> None:
-        """A node behind the newest tensor, or behind `inputs`; the result has `shape`."""
+        """Add a node that reads the newest tensor, or `inputs`; the result has `shape`."""
         name = f"t{len(self.nodes)}"
         self.nodes.append(
             helper.make_node(operator, inputs or [self.name], [name], name=name, **attributes)
@@ -115,7 +115,7 @@ class Writer:
         self.emit(self.one_of("Mul", "Add"), shape, *self.one_of((self.name, x), (x, self.name)))
 
     def resize(self) -> None:
-        """To sizes whose positions are multiples of 1/8: float32 holds them in every engine."""
+        """Resize so that positions are multiples of 1/8, which are exact in every engine."""
         channels, *size = self.shape
         if self.opset < 11 or max(size) > 12:
             return
@@ -146,7 +146,7 @@ class Writer:
             self.emit(kind, self.shape)
 
     def constant_operand(self) -> None:
-        """With any of the shapes that broadcast to the tensor's."""
+        """Combine the tensor with a constant whose shape broadcasts to its own."""
         shape = tuple(self.one_of(1, n) for n in self.shape)
         if self.one_of(True, False):
             shape = (1, *shape)
@@ -160,7 +160,7 @@ class Writer:
         self.emit(operator, self.shape, *inputs)
 
     def sum(self) -> None:
-        """With an older tensor of the same rank that broadcasts."""
+        """Combine the tensor with an older one of the same rank that broadcasts."""
         x, shape = self.tensors[-1]
         fitting = [
             (name, other)
@@ -273,7 +273,7 @@ class Writer:
         self.emit("Gemm", (units,), *inputs, transB=transposed, **options)
 
     def ends(self) -> None:
-        """Split into two parts, and joined again in the other order with a third."""
+        """Split into two parts, and join them in the other order with a third."""
         axis = self.draw(st.integers(0, len(self.shape) - 1))
         size = self.shape[axis]
         if size < 2:

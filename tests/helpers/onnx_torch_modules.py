@@ -199,7 +199,7 @@ NETWORKS = {
 
 
 def network(name: str, seed: int = 0) -> nn.Module:
-    """A module with random weights and random batch norm statistics."""
+    """Make a module with random weights and random batch norm statistics."""
     torch.manual_seed(seed)
     module = NETWORKS[name]().eval()
     for part in module.modules():
@@ -212,7 +212,7 @@ def network(name: str, seed: int = 0) -> nn.Module:
 
 
 def exported(module: nn.Module, x: Tensor, **options: Any) -> bytes:
-    """The module as the content of an ONNX file."""
+    """Export the module to the content of an ONNX file."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

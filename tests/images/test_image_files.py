@@ -26,7 +26,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, bits: int, colour: int, row: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG file of one row; colour: 0 grey, 2 RGB, 3 palette, 4 and 6 with alpha."""
+    """Make a PNG file of one row; colour: 0 grey, 2 RGB, 3 palette, 4 and 6 with alpha."""
     header = struct.pack(">IIBBBBB", width, 1, bits, colour, 0, 0, 0)
     body = b"".join(chunk(*part) for part in chunks)
     body += chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
@@ -38,10 +38,14 @@ def loaded(path: Path, data: bytes) -> np.ndarray:
     return images.load(path)
 
 
-def jpeg(picture, **options) -> bytes:
+def encoded(picture, form: str, **options) -> bytes:
     file = io.BytesIO()
-    picture.save(file, "JPEG", **options)
+    picture.save(file, form, **options)
     return file.getvalue()
+
+
+def jpeg(picture, **options) -> bytes:
+    return encoded(picture, "JPEG", **options)
 
 
 def saved(path: Path, picture, **options) -> np.ndarray:
@@ -111,7 +115,7 @@ class TestLoad:
         assert shape == ((8, 4, 3) if turned else (4, 8, 3))
 
     def test_damaged_exif_data_in_a_text(self, tmp_path):
-        """Some programs write EXIF data into a PNG file as hexadecimal text; here it is none."""
+        """Load a PNG file whose EXIF data should be hexadecimal text, but are not."""
         text = (b"tEXt", b"Raw profile type exif\0\nexif\n9\nno digits")
         assert loaded(tmp_path / "a.png", png(1, 8, 0, b"\x07", text)).tolist() == [[[7] * 3]]
 
@@ -177,41 +181,27 @@ class TestLoad:
             (png(2, 8, 0, b"\x07\x09", (b"tRNS", b"\0\x09")), [[7] * 3, [255] * 3]),
             (png(8, 1, 0, b"\x0f", (b"tRNS", b"\0\x01")), [[0] * 3] * 4 + [[255] * 3] * 4),
             (png(2, 16, 0, b"\x07\x07\x00\x09", (b"tRNS", b"\0\x09")), [[7] * 3, [255] * 3]),
-            (
-                png(2, 8, 2, b"\x07\x08\x09\x01\x02\x03", (b"tRNS", b"\0\1\0\2\0\3")),
-                [[7, 8, 9], [255] * 3],
-            ),
+            (png(2, 8, 2, b"\x07\x08\x09\x01\x02\x03", (b"tRNS", b"\0\1\0\2\0\3")),
+             [[7, 8, 9], [255] * 3]),
             # tRNS: alpha of each palette entry; 51 / 255 is one fifth
-            (
-                png(
-                    3,
-                    8,
-                    3,
-                    b"\0\1\2",
-                    (b"PLTE", bytes([1, 2, 3, 0, 0, 0, 7, 7, 7])),
-                    (b"tRNS", bytes([255, 51, 0])),
-                ),
-                [[1, 2, 3], [204] * 3, [255] * 3],
-            ),
-            # grey and alpha, colour and alpha, of 16 bits
+            (png(3, 8, 3, b"\0\1\2", (b"PLTE", bytes([1, 2, 3, 0, 0, 0, 7, 7, 7])),
+                 (b"tRNS", bytes([255, 51, 0]))),
+             [[1, 2, 3], [204] * 3, [255] * 3]),
+            # grey and alpha, colour and alpha, colour, of 16 bits
             (png(2, 16, 4, bytes([7, 7, 255, 255, 9, 9, 0, 0])), [[7] * 3, [255] * 3]),
-            (
-                png(2, 16, 6, bytes([1, 1, 2, 2, 3, 3, 255, 255, 9, 9, 9, 9, 9, 9, 0, 0])),
-                [[1, 2, 3], [255] * 3],
-            ),
-            (
-                png(2, 16, 2, bytes([1, 1, 2, 2, 3, 3, 255, 255, 0, 0, 0, 0])),
-                [[1, 2, 3], [255, 0, 0]],
-            ),
+            (png(2, 16, 6, bytes([1, 1, 2, 2, 3, 3, 255, 255, 9, 9, 9, 9, 9, 9, 0, 0])),
+             [[1, 2, 3], [255] * 3]),
+            (png(2, 16, 2, bytes([1, 1, 2, 2, 3, 3, 255, 255, 0, 0, 0, 0])),
+             [[1, 2, 3], [255, 0, 0]]),
         ],
         ids=["grey", "bits", "grey16", "colour", "palette", "grey-alpha16", "rgba16", "rgb16"],
-    )
+    )  # fmt: skip
     def test_kinds_of_png(self, tmp_path, file, expected):
         assert loaded(tmp_path / "a.png", file).tolist() == [expected]
 
     @pytest.mark.parametrize("marker", [True, False])
     def test_cmyk_jpeg(self, tmp_path, marker):
-        """Inks are stored inverted, as Adobe's programs do; the marker that says so may miss."""
+        """Load inverted inks, as Adobe's programs write them, with and without Adobe's marker."""
         red = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
         data = jpeg(red, quality=100)
         adobe = data.index(b"\xff\xee\x00\x0eAdobe")
@@ -221,7 +211,7 @@ class TestLoad:
         assert np.abs(pixels - [255, 0, 0]).max() <= 2  # rounded once in the coefficients
 
     def test_ycck_jpeg(self, tmp_path):
-        """Adobe's usual CMYK JPEG: the inverted inks C, M, Y as luma and chroma."""
+        """Load Adobe's usual CMYK JPEG, with the inverted inks C, M, Y as luma and chroma."""
         picture = Image.new("CMYK", (16, 16), (55, 127, 127, 0))  # stored as 200, 128, 128, 255
         data = bytearray(jpeg(picture, quality=100))
         data[data.index(b"Adobe") + 11] = 2  # the transform: YCCK
@@ -241,9 +231,8 @@ class TestLoad:
         with pytest.raises(FileNotFoundError, match=r"none\.png"):
             images.load(tmp_path / "none.png")
         for data in (b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"):
-            (tmp_path / "a.png").write_bytes(data)
             with pytest.raises(ValueError, match=r"a\.png: cannot be read as a picture"):
-                images.load(tmp_path / "a.png")
+                loaded(tmp_path / "a.png", data)
         with pytest.raises(TypeError):
             images.load(0)
 
@@ -259,37 +248,29 @@ class TestLoad:
     @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, before it gives up
     @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.tiff", "a.bmp", "a.webp"])
     def test_truncated_and_spoilt_files(self, tmp_path, name):
-        whole = io.BytesIO()
-        Image.fromarray(noise(20, 20)).save(whole, Image.registered_extensions()[name[1:]])
-        data = whole.getvalue()
-        path = tmp_path / name
+        data = encoded(Image.fromarray(noise(20, 20)), Image.registered_extensions()[name[1:]])
         for length in range(0, len(data) // 2, 7):
-            path.write_bytes(data[:length])
             with pytest.raises(ValueError, match="cannot be read"):
-                images.load(path)
+                loaded(tmp_path / name, data[:length])
         for i in range(0, len(data), 11):
-            path.write_bytes(data[:i] + bytes([data[i] ^ 0xFF]) + data[i + 1 :])
+            spoilt = data[:i] + bytes([data[i] ^ 0xFF]) + data[i + 1 :]
             try:
-                assert images.load(path).dtype == np.uint8
+                assert loaded(tmp_path / name, spoilt).dtype == np.uint8
             except ValueError as error:
                 assert name in str(error)
 
     @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
     @pytest.mark.parametrize("side", [9_500, 2**31 - 1])
     def test_decompression_bomb(self, tmp_path, side):
-        header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-        path = tmp_path / "a.png"
-        path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b""))
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+        data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"")
         with pytest.raises(ValueError, match="pixels"):
-            images.load(path)
+            loaded(tmp_path / "a.png", data)
 
     def test_without_pillow(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "PIL", None)
-        for call in (
-            lambda: images.load("a.png"),
-            lambda: images.resize_short_side(noise(2, 2), 1),
-        ):
+        for function, *arguments in (images.load, "a.png"), (images.resize, noise(2, 2), 1):
             with pytest.raises(ImportError, match=r"pip install 'dsconv\[image\]'"):
-                call()
+                function(*arguments)
         assert len(images.labels()) == 1000
         assert images.normalise(noise(2, 2), "tensorflow").shape == (2, 2, 3)

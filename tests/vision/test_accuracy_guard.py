@@ -1,7 +1,7 @@
 """The classical mistakes, one by one: each moves the golden logits by more than the tolerance.
 
-Top-1 hardly notices most of them. Here the right setting passes, so that the families' settings
-stay what they are, and every wrong one fails, so that the tolerance means something.
+Most mistakes hardly change which class is the first, so the logits are compared. The right setting
+must pass, and every wrong one must fail, because a tolerance that none exceeds means nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NORMALISATION = {"v1": "tensorflow", "v2": "torchvision"}
 
 
 class Golden:
-    """A trained network, four pictures, and what an independent implementation says of them."""
+    """A trained network, four pictures, and their logits by an independent implementation."""
 
     def __init__(self, shared: Path, network: str) -> None:
         self.path = shared / "weights" / FILES[network]
@@ -136,7 +136,7 @@ def test_transposed_pictures_fail(golden: Golden) -> None:
 
 
 def test_classes_off_by_one_fail(golden: Golden) -> None:
-    """By one to either side: other logits, and other names."""
+    """Shift the classes by one to either side, which changes the logits and the names."""
     model = load(golden.path)
     logits = model(golden.x)
     expected = {"coffee": "espresso", "hotdog": "hotdog"}
@@ -152,7 +152,7 @@ def test_classes_off_by_one_fail(golden: Golden) -> None:
 
 
 def test_the_offset_is_the_background(golden: Golden) -> None:
-    """1001 classes begin with the background, 1000 with the tench."""
+    """Check that 1001 classes begin with the background, and 1000 with the tench."""
     labels = load(golden.path).labels
     assert labels is not None and len(labels) == 1000 + golden.offset
     assert labels[golden.offset] == "tench"

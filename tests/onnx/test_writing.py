@@ -1,4 +1,4 @@
-"""Exported ONNX files: valid, and computing in other engines what the graphs mean."""
+"""Exported ONNX files: they are valid, and other engines compute with them what graphs mean."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 import layer_cases  # noqa: E402
-from exported import assert_exports, onnxruntime, reference, run, session  # noqa: E402
+from exported import (  # noqa: E402
+    assert_exports,
+    channels_first,
+    onnxruntime,
+    reference,
+    run,
+    session,
+)
 from hypothesis import assume, given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from random_graphs import (  # noqa: E402
@@ -26,6 +33,7 @@ from random_graphs import (  # noqa: E402
 from small_networks import SMALL  # noqa: E402
 from tolerance import assert_close  # noqa: E402
 
+import dsconv  # noqa: E402
 from dsconv import __version__, images, models  # noqa: E402
 from dsconv.graph import Graph  # noqa: E402
 from dsconv.interpreter import interpret_with_bounds  # noqa: E402
@@ -49,7 +57,7 @@ from dsconv.onnx.writing.export import to_onnx, write_onnx  # noqa: E402
 
 
 def graph_of(layer: Layer, shapes: list[tuple[int, ...]]) -> Graph:
-    """One layer, with an input for each of the shapes."""
+    """Make a graph of one layer, with an input for each of the shapes."""
     graph = Graph()
     inputs = [graph.input(shape, name=f"x{i}") for i, shape in enumerate(shapes)]
     outputs = graph.add(layer, *inputs, name="layer")
@@ -63,7 +71,7 @@ def operators(model: Any) -> Counter[str]:
 
 # Numbers
 
-# The onnx package's LRN covers as many channels as there are images: as many as MAP has.
+# The onnx package's LRN works only if there are as many images as channels.
 IMAGES = layer_cases.MAP[2]
 
 
@@ -94,7 +102,7 @@ def test_layers_alone(layer: Layer, shapes: Any, engine: Any, batch: int | None)
     ids=layer_cases.name_of,
 )  # fmt: skip
 def test_other_ranks(layer: Layer, shape: tuple[int, ...]) -> None:
-    """Only maps have their channels moved."""
+    """Check that the channels of maps alone are moved."""
     graph = graph_of(layer, [shape] * (1 + isinstance(layer, (Concat, Mul))))
     weights = random_weights(graph, np.random.default_rng(7))
     assert_exports(graph, weights, random_inputs(graph, 2), onnxruntime)
@@ -111,7 +119,7 @@ def test_random_graphs(case: RandomGraph) -> None:
 
 @pytest.mark.parametrize("name", models.names())
 def test_networks(name: str) -> None:
-    """Layer by layer; the standard convolutions of SSD on large maps are too slow for that."""
+    """Check networks layer by layer, except SSD's convolutions on large maps, which are slow."""
     graph = models.get(name, classes=5, **SMALL[name])
     weights = random_weights(graph, np.random.default_rng(1))
     assert_exports(graph, weights, random_inputs(graph, 1), onnxruntime, most=1e8)
@@ -131,7 +139,7 @@ def test_networks(name: str) -> None:
 def test_pooling_windows(
     shape: Any, kernel: Any, stride: Any, padding: Any, ceil: bool, count: bool | None
 ) -> None:
-    """Maximum (count None) and both averages, for every window that our layers allow."""
+    """Check the maximum (count None) and both averages, for every window that we allow."""
     if count is None:
         layer: Layer = MaxPool(kernel, stride, padding, ceil)
     else:
@@ -147,7 +155,7 @@ def test_pooling_windows(
 @pytest.mark.parametrize("fold", [False, True])
 @pytest.mark.parametrize("network", ["v1", "v2"])
 def test_golden_logits(shared: Path, tmp_path: Path, network: str, fold: bool) -> None:
-    """The trained networks within 1e-3 of an independent implementation, in another engine."""
+    """Check trained networks within 1e-3 of an independent implementation, there and back here."""
     from dsconv.weights import open_weights
     from dsconv.weights.families import recognise
 
@@ -159,17 +167,19 @@ def test_golden_logits(shared: Path, tmp_path: Path, network: str, fold: bool) -
         found = recognise(file)
         write_onnx(found.graph, found.weights, tmp_path / "net.onnx", fold=fold)
         ours = found.graph.compile(found.weights)(x)
-    engine = session((tmp_path / "net.onnx").read_bytes())
-    (theirs,) = engine.run(["logits"], {"input": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})
-    np.testing.assert_allclose(theirs, golden[f"mobilenet_{network}_logits"], rtol=0, atol=1e-3)
-    np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-3)
+    x = channels_first(x)
+    (theirs,) = session((tmp_path / "net.onnx").read_bytes()).run(["logits"], {"input": x})
+    expected = golden[f"mobilenet_{network}_logits"]
+    for logits in (theirs, dsconv.load(tmp_path / "net.onnx")(x)):
+        np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-3)
+        np.testing.assert_allclose(logits, ours, rtol=0, atol=1e-3)
 
 
 # Folding
 
 
 def with_batch_norms() -> Graph:
-    """One behind every layer with weights; one of two in a row; one on an input; one on a sum."""
+    """Make a graph with a batch norm after each layer with weights, an input and a sum."""
     graph = Graph()
     x = graph.batch_norm(graph.input((7, 6, 4)), name="input/bn")
     a = graph.batch_norm(graph.conv2d(x, 6, 3, groups=2, name="conv"), name="conv/bn")
@@ -226,7 +236,7 @@ def test_names() -> None:
 
 
 def test_names_that_meet() -> None:
-    """A layer may be called as a parameter of another, or as a tensor that only the file has."""
+    """Check layers named as a parameter of another, or as a tensor that only the file has."""
     graph = Graph()
     x = graph.conv2d(graph.input((3, 3, 2)), 2, clip=(0.0, 1.0), name="a")
     for name in ("a/weight", "a/unclipped", "a/low", "b/shape"):
@@ -327,28 +337,19 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("batch", [0, -1])
-def test_batch_below_one(batch: int) -> None:
-    with pytest.raises(ValueError, match=f"batch must be at least 1, got {batch}"):
-        to_onnx(with_batch_norms(), batch=batch)
-
-
-@pytest.mark.parametrize("batch", [1.0, "1", True])
-def test_batch_that_is_no_integer(batch: Any) -> None:
-    with pytest.raises(TypeError, match="batch must be an integer"):
-        to_onnx(with_batch_norms(), batch=batch)
-
-
-def test_a_graph_without_outputs() -> None:
+def test_wrong_arguments() -> None:
+    for batch in (0, -1):
+        with pytest.raises(ValueError, match=f"batch must be at least 1, got {batch}"):
+            to_onnx(with_batch_norms(), batch=batch)
+    for other in (1.0, "1", True):
+        with pytest.raises(TypeError, match="batch must be an integer"):
+            to_onnx(with_batch_norms(), batch=other)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="graph must be a dsconv.Graph, got str"):
+        to_onnx("mobilenet_v1")  # type: ignore[arg-type]
     graph = Graph("open")
     graph.input((1,))
     with pytest.raises(ValueError, match="the graph 'open' has no outputs"):
         to_onnx(graph)
-
-
-def test_something_that_is_no_graph() -> None:
-    with pytest.raises(TypeError, match="graph must be a dsconv.Graph, got str"):
-        to_onnx("mobilenet_v1")  # type: ignore[arg-type]
 
 
 def test_a_layer_of_ones_own() -> None:
@@ -362,7 +363,7 @@ def test_a_layer_of_ones_own() -> None:
 
 
 def test_more_weights_than_a_file_holds() -> None:
-    """Refused before any are made: these would take 2 GiB."""
+    """Check that 2 GiB of weights are refused before they are made."""
     graph = Graph("huge")
     graph.output(graph.dense(graph.input((2**15,)), 2**14, bias=False))
     with pytest.raises(ValueError, match="the weights of 'huge' take 2147483648 bytes"):

@@ -99,13 +99,13 @@ def test_node_cases(cases: list[NodeCase], tmp_path: Path) -> None:
         assert any(re.search(reason, message) for _, message in refused), reason
     operators = Counter(node.op_type for case in passed for node in case.model.graph.node)
     untested = set(OPERATORS) - set(operators)
-    # No node test has one of them with float32 inputs; networks use them, and are tests, too.
+    # No node test has one of these with float32 inputs; test_operators.py and networks have them.
     assert untested == {"Cast", "Pad", "Min", "Max", "ReduceL2", "ReduceSumSquare", "Sqrt"}
     assert len(passed) >= 150
 
 
 def expected(name: str, message: str) -> bool:
-    """Whether the refusal of this test is listed, with this reason."""
+    """Tell whether the refusal of this test is listed, with this reason."""
     return any(
         re.search(reason, message) and any(fnmatchcase(name, p) for p in patterns.split())
         for reason, patterns in REFUSED.items()

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("onnx", reason="onnx is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from onnx_files import saved  # noqa: E402
+from onnx_files import listed, saved  # noqa: E402
 from onnx_torch_modules import NETWORKS, exported, network  # noqa: E402
 from tolerance import assert_close  # noqa: E402
 
@@ -23,10 +23,10 @@ OPSETS = {"Detector": (11, 17), "Pyramid": (11, 17)}  # torch writes them differ
 
 
 def assert_same(content: bytes, module: Any, folder: Path) -> None:
-    """Two images, by torch in double precision, by the imported graph, and by the model.
+    """Compare torch in double precision, the imported graph and the model, for two images.
 
-    All within the bounds of a float32 evaluation of the imported graph: these allow for a file's
-    attributes in float32 as well, which are one rounding of epsilon or of a slope each.
+    The bounds are those of a float32 evaluation of the imported graph. They also cover the
+    attributes of a file, which are float32 and so round epsilon or a slope once.
     """
     path = saved(content, folder)
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
@@ -35,8 +35,7 @@ def assert_same(content: bytes, module: Any, folder: Path) -> None:
     expected = expected if isinstance(expected, tuple) else (expected,)
     graph, weights = read_onnx(path)[:2]
     interpreted = interpret_with_bounds(graph, dict(weights), x.numpy())
-    results = load_onnx(path, threads=1)(x.numpy())
-    results = results if isinstance(results, list) else [results]
+    results = listed(load_onnx(path, threads=1)(x.numpy()))
     for result, (value, bound), theirs in zip(results, interpreted, expected, strict=True):
         assert_close(result, value, bound)
         assert value.shape == tuple(theirs.shape)
@@ -47,7 +46,7 @@ def assert_same(content: bytes, module: Any, folder: Path) -> None:
 @pytest.mark.parametrize("opset", [9, 11, 13, 17])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_exported_networks(name: str, opset: int, tmp_path: Path) -> None:
-    """With the batch of the example fixed, and left open."""
+    """Check networks whose batch is fixed, at opset 13, or left open."""
     if name in OPSETS and opset not in OPSETS[name]:
         pytest.skip("torch exports something else at this opset")
     module = network(name)
