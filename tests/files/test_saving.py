@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoint_files import npz, pth
-from compiled import random_inputs
+from compiled import assert_bits, random_inputs
 from saved_networks import NETWORKS, Saved
 
 from dsconv import images, models, weights
@@ -25,11 +25,6 @@ SUFFIXES = ["safetensors", "npz"]
 
 def small_graph() -> Graph:
     return models.mobilenet_v2(0.35, 32, 5)
-
-
-def assert_bits(a: np.ndarray, b: np.ndarray) -> None:
-    assert a.dtype == b.dtype == np.float32 and a.shape == b.shape
-    np.testing.assert_array_equal(a.view(np.uint32), b.view(np.uint32))
 
 
 def assert_same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import family_files
 import numpy as np
 import pytest
-from checkpoint_files import Arrays, npz, pth, slim, torchvision
+from checkpoint_files import Arrays, npz, pth
+from compiled import assert_bits
 from graph_variants import padded_below, without_bound
 from random_graphs import random_weights
 
@@ -52,12 +53,12 @@ class Case(NamedTuple):
 
 BICUBIC = "bicubic"
 CASES = {
-    "slim v1": Case("MobileNetV1 of TF-slim", 1, "same", 1e-3, TENSORFLOW, slim, npz),
+    "slim v1": Case("MobileNetV1 of TF-slim", 1, "same", 1e-3, TENSORFLOW, family_files.slim, npz),
     "slim v2": Case(
         "MobileNetV2 of TF-slim", 2, "same", 1e-3, TENSORFLOW, family_files.slim_v2, npz
     ),
     "torchvision": Case(
-        "MobileNetV2 of torchvision", 2, "symmetric", 1e-5, IMAGENET, torchvision
+        "MobileNetV2 of torchvision", 2, "symmetric", 1e-5, IMAGENET, family_files.torchvision
     ),
     "d-li14": Case(
         "MobileNetV2 of d-li14", 2, "symmetric", 1e-5, IMAGENET, family_files.d_li14
@@ -107,9 +108,13 @@ def saved(case: Case, path: Path, arrays: Arrays) -> Path:
     return path
 
 
-def assert_same_bits(actual: np.ndarray, expected: np.ndarray) -> None:
-    assert actual.dtype == expected.dtype == np.float32 and actual.shape == expected.shape
-    np.testing.assert_array_equal(actual.view(np.uint32), expected.view(np.uint32))
+def assert_network(model: Any, graph: Graph, weights: Any, images: int = 2) -> None:
+    """The model computes, bit for bit, what the graph does with these weights."""
+    shape = (images, *graph.shape("input"))
+    x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    expected = graph.compile(weights)(x)
+    assert np.ptp(expected) > 0
+    assert_bits(model(x), expected)
 
 
 @pytest.mark.parametrize("width", [0, 1], ids=["thin", "wide"])
@@ -124,10 +129,7 @@ def test_the_network_of_a_file(tmp_path: Path, name: str, width: int) -> None:
     assert model.family == case.family and case.family in repr(model)
     assert model.preprocessing == case.preprocessing
     assert (model.classes, model.labels) == (CLASSES, None)
-    x = np.random.default_rng(1).normal(size=(2, RESOLUTION, RESOLUTION, 3)).astype(np.float32)
-    expected = graph.compile(weights)(x)
-    assert np.ptp(expected) > 0
-    assert_same_bits(model(x), expected)
+    assert_network(model, graph, weights)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -141,8 +143,8 @@ def test_without_classifier(tmp_path: Path, name: str) -> None:
     model = load(saved(case, tmp_path / "without", without), resolution=RESOLUTION)
     x = np.random.default_rng(1).normal(size=(3, RESOLUTION, RESOLUTION, 3)).astype(np.float32)
     assert model.classes is None and list(model.outputs) == ["pool"]
-    assert_same_bits(model(x), whole.features(x))
-    assert_same_bits(model.features(x), whole.features(x))
+    assert_bits(model(x), whole.features(x))
+    assert_bits(model.features(x), whole.features(x))
     with pytest.raises(ValueError, match=f"{case.family}: .*no classifier"):
         model.classify(np.zeros((70, 70, 3), np.uint8))
     for option in ({"classes": 6}, {"labels": ["a"] * 6}):
@@ -175,8 +177,7 @@ def test_wrappers_of_pytorch(tmp_path: Path, name: str, prefix: str) -> None:
     weights = random_weights(graph, np.random.default_rng(0))
     arrays = {prefix + n: array for n, array in case.rename(weights).items()}
     model = load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
-    x = np.ones((1, RESOLUTION, RESOLUTION, 3), np.float32)
-    assert_same_bits(model(x), graph.compile(weights)(x))
+    assert_network(model, graph, weights, 1)
 
 
 @pytest.mark.parametrize("name", ["torchvision", "d-li14", "pytorch v1", "timm v2"])
@@ -190,8 +191,7 @@ def test_a_classifier_of_another_name(tmp_path: Path, name: str) -> None:
         (theirs,) = [n for n in arrays if n.startswith(("classifier", "fc")) and n.endswith(part)]
         arrays[f"classifier.4.{part}"] = arrays.pop(theirs)
     model = load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
-    x = np.ones((1, RESOLUTION, RESOLUTION, 3), np.float32)
-    assert_same_bits(model(x), graph.compile(weights)(x))
+    assert_network(model, graph, weights, 1)
 
 
 def test_names_of_a_checkpoint_with_suffix(tmp_path: Path) -> None:
@@ -214,45 +214,42 @@ def test_keras_at_odd_sizes(tmp_path: Path, name: str, resolution: int) -> None:
         expected = padded_below(graph)
         assert expected.shape("block13/pointwise") != graph.shape("block13/pointwise")
         graph = expected
-    x = np.random.default_rng(1).normal(size=(1, resolution, resolution, 3)).astype(np.float32)
-    assert_same_bits(model(x), graph.compile(weights)(x))
+    assert_network(model, graph, weights, 1)
 
 
-@pytest.mark.parametrize("name", ["slim v1", "keras v1", "keras 3 v1", "counted keras v1"])
-def test_golden_logits_of_v1_under_other_names(tmp_path: Path, shared: Path, name: str) -> None:
-    check_golden(tmp_path, shared, name, "mobilenet_v1_1.0_224_google_slim.npz", "v1")
-
-
-@pytest.mark.parametrize("name", ["torchvision", "d-li14", "timm v2"])
-def test_golden_logits_of_v2_under_other_names(tmp_path: Path, shared: Path, name: str) -> None:
-    check_golden(tmp_path, shared, name, "mobilenet_v2-b0353104.pth", "v2")
-
-
-def check_golden(tmp_path: Path, shared: Path, name: str, file_name: str, network: str) -> None:
+@pytest.mark.parametrize("name", [
+    "slim v1", "keras v1", "keras 3 v1", "counted keras v1", "torchvision", "d-li14", "timm v2",
+])  # fmt: skip
+def test_golden_logits_under_other_names(tmp_path: Path, shared: Path, name: str) -> None:
     """Trained weights under another family's names; that family computes the same network."""
     from dsconv import images
     from dsconv.weights import open_weights
     from dsconv.weights.families import recognise
 
     case = CASES[name]
+    file_name, normalisation = {
+        1: ("mobilenet_v1_1.0_224_google_slim.npz", "tensorflow"),
+        2: ("mobilenet_v2-b0353104.pth", "torchvision"),
+    }[case.version]
     with open_weights(shared / "weights" / file_name) as file:
         found = recognise(file)
         weights = {n: found.weights[n].copy() for n in found.weights}
     model = load(saved(case, tmp_path / "weights", case.rename(weights)))
     assert model.family == case.family
     golden = np.load(shared / "golden" / "golden_logits.npz")
-    normalisation = {"v1": "tensorflow", "v2": "torchvision"}[network]
     logits = model(images.normalise(golden["images"], normalisation))
-    np.testing.assert_allclose(logits, golden[f"mobilenet_{network}_logits"], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(
+        logits, golden[f"mobilenet_v{case.version}_logits"], rtol=0, atol=1e-3
+    )
 
 
 def test_timm_by_the_name_of_the_file(tmp_path: Path) -> None:
     """Nothing but the file's name tells weights that were converted from TensorFlow."""
-    arrays = CASES["timm v2"].rename(mobilenet(2, "same", 1e-3, 0.35, RESOLUTION).init_weights(0))
-    model = load(saved(CASES["timm v2"], tmp_path / "tf_a.pth", arrays), resolution=RESOLUTION)
-    graph = mobilenet(2, "same", 1e-3, 0.35, RESOLUTION)
-    x = np.ones((1, RESOLUTION, RESOLUTION, 3), np.float32)
-    assert_same_bits(model(x), graph.compile(graph.init_weights(0))(x))
+    case, graph = CASES["timm v2"], mobilenet(2, "same", 1e-3, 0.35, RESOLUTION)
+    weights = graph.init_weights(0)
+    path = saved(case, tmp_path / "tf_a.pth", case.rename(weights))
+    model = load(path, resolution=RESOLUTION)
+    assert_network(model, graph, weights, 1)
     assert model.preprocessing == Preprocessing("tensorflow", 0.875, "bicubic")
 
 

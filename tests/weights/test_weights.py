@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch_files as torch
+from checkpoint_files import npz
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -20,13 +21,6 @@ from hypothesis.extra import numpy as hnp
 from dsconv import weights
 
 NUMBERS = ["<f4", ">f4", "<f8", "<f2", "<i8", ">i4", "<u2", "i1", "u1", "?"]
-
-
-def shared(name: str) -> Path:
-    folder = os.environ.get("DSCONV_SHARED")
-    if not folder:
-        pytest.skip("DSCONV_SHARED is not set: no real weight files")
-    return Path(folder) / "weights" / name
 
 
 def read(data: bytes) -> dict[str, np.ndarray]:
@@ -46,12 +40,6 @@ def read(data: bytes) -> dict[str, np.ndarray]:
     return arrays
 
 
-def npz(arrays: dict[str, np.ndarray], compressed: bool = False) -> bytes:
-    out = io.BytesIO()
-    (np.savez_compressed if compressed else np.savez)(out, **arrays)
-    return out.getvalue()
-
-
 @st.composite
 def arrays(draw, dtypes=NUMBERS):
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
@@ -59,8 +47,8 @@ def arrays(draw, dtypes=NUMBERS):
     return draw(hnp.arrays(dtype, shape))
 
 
-def test_the_v1_file_equals_what_numpy_reads():
-    path = shared("mobilenet_v1_1.0_224_google_slim.npz")
+def test_the_v1_file_equals_what_numpy_reads(shared):
+    path = shared / "weights" / "mobilenet_v1_1.0_224_google_slim.npz"
     ours = weights.read(path)
     with np.load(path, allow_pickle=False) as theirs:
         assert list(ours) == theirs.files
@@ -68,8 +56,8 @@ def test_the_v1_file_equals_what_numpy_reads():
             np.testing.assert_array_equal(ours[name], theirs[name], strict=True)
 
 
-def test_the_v2_file():
-    path = shared("mobilenet_v2-b0353104.pth")
+def test_the_v2_file(shared):
+    path = shared / "weights" / "mobilenet_v2-b0353104.pth"
     assert hashlib.sha256(path.read_bytes()).hexdigest().startswith("b0353104")
     ours = weights.read(path)
     assert ours["features.0.0.weight"].shape == (32, 3, 3, 3)
