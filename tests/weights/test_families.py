@@ -169,38 +169,29 @@ def test_the_nearest_family_and_what_does_not_fit(tmp_path: Path, name: str) -> 
         assert f"('{mean}')" in message
 
 
-@pytest.mark.parametrize("prefix", ["module.", "module.model.", "_orig_mod.", "net."])
-@pytest.mark.parametrize("name", ["torchvision", "d-li14", "pytorch v1", "timm v1", "timm v2"])
-def test_wrappers_of_pytorch(tmp_path: Path, name: str, prefix: str) -> None:
+TORCH = ["torchvision", "d-li14", "pytorch v1", "timm v1", "timm v2"]
+OTHER_NAMES: dict[str, tuple[list[str], Callable[[str], str]]] = {  # cases, name -> other name
+    **{p: (TORCH, lambda n, p=p: p + n) for p in ("module.", "module.model.", "_orig_mod.", "net.")},
+    "another classifier": (
+        TORCH, lambda n: re.sub(r"^(classifier|fc)\b.*\.(?=weight|bias)", "classifier.4.", n)
+    ),
+    "TensorFlow's own": (["slim v2"], lambda n: f"{n}:0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [(n, o) for o in OTHER_NAMES for n in OTHER_NAMES[o][0]]
+)
+def test_wrappers_and_other_names(tmp_path: Path, name: str, other: str) -> None:
+    """Trainers wrap networks, and people replace the last layer or the sequence around it."""
     case = CASES[name]
     graph = case.graph(0.35)
     weights = random_weights(graph, np.random.default_rng(0))
-    arrays = {prefix + n: array for n, array in case.rename(weights).items()}
-    model = load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
-    assert_network(model, graph, weights, 1)
-
-
-@pytest.mark.parametrize("name", ["torchvision", "d-li14", "pytorch v1", "timm v2"])
-def test_a_classifier_of_another_name(tmp_path: Path, name: str) -> None:
-    """People replace the last layer or the sequence around it."""
-    case = CASES[name]
-    graph = case.graph(0.35)
-    weights = random_weights(graph, np.random.default_rng(0))
-    arrays = case.rename(weights)
-    for part in ("weight", "bias"):
-        (theirs,) = [n for n in arrays if n.startswith(("classifier", "fc")) and n.endswith(part)]
-        arrays[f"classifier.4.{part}"] = arrays.pop(theirs)
-    model = load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
-    assert_network(model, graph, weights, 1)
-
-
-def test_names_of_a_checkpoint_with_suffix(tmp_path: Path) -> None:
-    """TensorFlow's own names end in ":0"."""
-    case = CASES["slim v2"]
-    graph = case.graph(0.35)
-    arrays = {f"{n}:0": array for n, array in case.rename(graph.init_weights(0)).items()}
+    arrays = {OTHER_NAMES[other][1](n): array for n, array in case.rename(weights).items()}
+    assert not arrays.keys() & case.rename(weights).keys() or other == "another classifier"
     model = load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
     assert model.family == case.family
+    assert_network(model, graph, weights, 1)
 
 
 @pytest.mark.parametrize(("name", "resolution"), [("keras v1", 75), ("keras v2", 75)])
