@@ -39,10 +39,10 @@ class Case(NamedTuple):
 
     family: str
     version: int
-    padding: str
-    epsilon: float
     preprocessing: Preprocessing
     rename: Callable[..., Arrays]
+    padding: str = "symmetric"
+    epsilon: float = 1e-5
     write: Callable[[Arrays], bytes] = pth
     relu6: bool = True
 
@@ -51,54 +51,35 @@ class Case(NamedTuple):
         return graph if self.relu6 else without_bound(graph)
 
 
-BICUBIC = "bicubic"
+LIKE_TF = ("same", 1e-3, npz)
+IN_A_MODEL = partial(
+    family_files.keras_v2, depthwise="depthwise_kernel", logits="dense_1",
+    prefix="mobilenetv2_1.00_224/",
+)  # fmt: skip
 CASES = {
-    "slim v1": Case("MobileNetV1 of TF-slim", 1, "same", 1e-3, TENSORFLOW, family_files.slim, npz),
-    "slim v2": Case(
-        "MobileNetV2 of TF-slim", 2, "same", 1e-3, TENSORFLOW, family_files.slim_v2, npz
-    ),
-    "torchvision": Case(
-        "MobileNetV2 of torchvision", 2, "symmetric", 1e-5, IMAGENET, family_files.torchvision
-    ),
-    "d-li14": Case(
-        "MobileNetV2 of d-li14", 2, "symmetric", 1e-5, IMAGENET, family_files.d_li14
-    ),
-    "pytorch v1": Case(
-        "MobileNetV1 of PyTorch", 1, "symmetric", 1e-5, IMAGENET, family_files.pytorch_v1,
-        relu6=False,
-    ),
+    "slim v1": Case("MobileNetV1 of TF-slim", 1, TENSORFLOW, family_files.slim, *LIKE_TF),
+    "slim v2": Case("MobileNetV2 of TF-slim", 2, TENSORFLOW, family_files.slim_v2, *LIKE_TF),
+    "torchvision": Case("MobileNetV2 of torchvision", 2, IMAGENET, family_files.torchvision),
+    "d-li14": Case("MobileNetV2 of d-li14", 2, IMAGENET, family_files.d_li14),
+    "pytorch v1": Case("MobileNetV1 of PyTorch", 1, IMAGENET, family_files.pytorch_v1, relu6=False),
     "timm v1": Case(
-        "MobileNetV1 of timm", 1, "symmetric", 1e-5,
-        Preprocessing("tensorflow", 0.875, BICUBIC), family_files.timm_v1,
+        "MobileNetV1 of timm", 1, TENSORFLOW._replace(interpolation="bicubic"), family_files.timm_v1
     ),
     "timm v2": Case(
-        "MobileNetV2 of timm", 2, "symmetric", 1e-5,
-        Preprocessing("torchvision", 0.875, BICUBIC), family_files.timm_v2,
+        "MobileNetV2 of timm", 2, IMAGENET._replace(interpolation="bicubic"), family_files.timm_v2
     ),
-    "keras v1": Case("MobileNetV1 of Keras", 1, "same", 1e-3, KERAS, family_files.keras_v1, npz),
-    "keras 3 v1": Case(
-        "MobileNetV1 of Keras", 1, "same", 1e-3, KERAS,
-        partial(family_files.keras_v1, depthwise="kernel"), npz,
-    ),
-    "keras v2": Case("MobileNetV2 of Keras", 2, "same", 1e-3, KERAS, family_files.keras_v2, npz),
-    "keras v2 in a model": Case(
-        "MobileNetV2 of Keras", 2, "same", 1e-3, KERAS,
-        partial(
-            family_files.keras_v2, depthwise="depthwise_kernel", logits="dense_1",
-            prefix="mobilenetv2_1.00_224/",
-        ),
-        npz,
-    ),
-    "old keras v2": Case(
-        "MobileNetV2 of Keras", 2, "same", 1e-3, KERAS, family_files.old_keras_v2, npz
-    ),
-    "counted keras v1": Case(
-        "MobileNetV1 of Keras", 1, "same", 1e-3, KERAS, family_files.counted_keras, npz
-    ),
-    "counted keras v2": Case(
-        "MobileNetV2 of Keras", 2, "same", 1e-3, KERAS, family_files.counted_keras, npz
-    ),
-}  # fmt: skip
+} | {
+    name: Case(f"MobileNetV{version} of Keras", version, KERAS, rename, *LIKE_TF)
+    for name, version, rename in (
+        ("keras v1", 1, family_files.keras_v1),
+        ("keras 3 v1", 1, partial(family_files.keras_v1, depthwise="kernel")),
+        ("keras v2", 2, family_files.keras_v2),
+        ("keras v2 in a model", 2, IN_A_MODEL),
+        ("old keras v2", 2, family_files.old_keras_v2),
+        ("counted keras v1", 1, family_files.counted_keras),
+        ("counted keras v2", 2, family_files.counted_keras),
+    )
+}
 CLASSIFIER = re.compile(r"Logits/|^classifier|^fc\.|^conv_preds/|^predictions/|^dense")
 WIDTHS = {1: (0.25, 1.0), 2: (0.35, 1.3)}
 
