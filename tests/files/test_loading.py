@@ -10,15 +10,11 @@ import numpy as np
 import pytest
 from checkpoint_files import npz
 from compiled import assert_bits
-from saved_networks import NETWORKS, Saved
+from saved_networks import CLASSES, NETWORKS, Saved
 
 from dsconv import images
 from dsconv.files.load import load
 from dsconv.vision.classifier import Classifier
-
-CLASSES = 6
-
-# Trained weights
 
 
 def weight_file(shared: Path, network: str) -> Path:

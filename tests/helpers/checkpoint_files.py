@@ -9,8 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch_files
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 Arrays = dict[str, np.ndarray]
+DTYPES = ["<f4", ">f4", "<f8", "<f2", "<i8", ">i4", "<i2", "i1", "<u8", "<u4", ">u2", "u1", "?"]
+
+
+@st.composite
+def some_arrays(draw: Any) -> np.ndarray:
+    """An array of any dtype that all formats have, also empty or without axes."""
+    shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
+    return draw(hnp.arrays(np.dtype(draw(st.sampled_from(DTYPES))), shape))
 
 
 def npz(arrays: Mapping[str, Any], compressed: bool = False) -> bytes:

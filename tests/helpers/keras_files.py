@@ -133,6 +133,6 @@ def network(arrays: dict[str, np.ndarray]) -> list[Layer]:
 def _kind(name: str, arrays: dict[str, np.ndarray]) -> str:
     if "gamma" in arrays:
         return "BatchNormalization"
-    if arrays["kernel" if "kernel" in arrays else "depthwise_kernel"].ndim == 2:
-        return "Dense"
-    return "DepthwiseConv2D" if "dw" in name or "depthwise" in name else "Conv2D"
+    if "dw" in name or "depthwise" in name:
+        return "DepthwiseConv2D"
+    return "Conv2D" if np.ndim(arrays.get("kernel")) == 4 else "Dense"

@@ -25,8 +25,8 @@ def array(*shape: int) -> np.ndarray:
 
 
 def small() -> list[Layer]:
-    arrays = {"kernel": array(6, 5), "bias": array(5)}
-    return [Layer("Conv2D", "conv1", {"kernel": array(3, 3, 3, 4)}), Layer("Dense", "d", arrays)]
+    arrays = {"conv1/kernel": array(3, 3, 3, 4), "d/kernel": array(6, 5), "d/bias": array(5)}
+    return keras_files.network(arrays)
 
 
 def soft(file: Any) -> None:
