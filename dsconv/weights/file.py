@@ -162,15 +162,15 @@ class WeightFile(ABC):
 
 
 @contextmanager
-def errors_name(path: str, what: str = "") -> Iterator[None]:
-    """Put the path of a file, and `what`, in front of the messages of errors in the block."""
+def errors_name(where: str, what: str = "") -> Iterator[None]:
+    """Begin the messages of errors in the block with `where`, such as the path of a file."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        if str(error).startswith(path):
+        if str(error).startswith(where):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{path}: {what}{error}") from None
+        raise kind(f"{where}: {what}{error}") from None
 
 
 def fill_from(file: BinaryIO, start: int, raw: np.ndarray) -> None:

@@ -37,6 +37,7 @@ from dsconv.weights.file import (
     WeightFile,
     array_bytes,
     check_expansion,
+    errors_name,
     fill_from,
     shorten,
 )
@@ -95,10 +96,8 @@ class H5File(WeightFile):
                 for path, name in names(sorted(datasets), config).items():
                     if name in entries:
                         raise ValueError(f"two arrays are named {shorten(name)}")
-                    try:
+                    with errors_name(f"array {shorten(name)}"):
                         entries[name] = _entry(h5py, datasets[path], size)
-                    except ValueError as error:
-                        raise ValueError(f"array {shorten(name)}: {error}") from error
         except ValueError:
             raise
         except Exception as error:  # the library fails on damaged files in many ways
@@ -122,17 +121,9 @@ class H5File(WeightFile):
                 planes = np.frombuffer(content, np.uint8).reshape(place.stored.itemsize, -1)
                 content = planes.T.tobytes()
             values = np.frombuffer(content, place.stored).reshape(place.chunk_shape)
-            inside = tuple(
-                slice(min(corner + length, extent) - corner)
-                for corner, length, extent in zip(
-                    chunk.corner, place.chunk_shape, out.shape, strict=True
-                )
-            )
-            target = tuple(
-                slice(corner, corner + part.stop)
-                for corner, part in zip(chunk.corner, inside, strict=True)
-            )
-            out[target] = values[inside]
+            box = zip(chunk.corner, place.chunk_shape, strict=True)
+            inside = out[tuple(slice(corner, corner + length) for corner, length in box)]
+            inside[...] = values[tuple(map(slice, inside.shape))]
 
 
 class KerasFile(H5File):
@@ -145,10 +136,8 @@ class KerasFile(H5File):
                 raise ValueError(f"not a Keras model with HDF5 weights: {name} is missing")
         if archive.members[CONFIG].size > MAX_BYTES:
             raise ValueError(f"{CONFIG} is larger than {MAX_BYTES} bytes")
-        try:
+        with errors_name(CONFIG):
             config = parse_json(archive.read(CONFIG))
-        except ValueError as error:
-            raise ValueError(f"{CONFIG}: {error}") from None
         weights = archive.read(WEIGHTS)
         return self._scan_h5(io.BytesIO(weights), len(weights), config)
 

@@ -1,4 +1,4 @@
-"""JSON out of files that may be hostile: one size limit, no key twice, every fault a ValueError."""
+"""Parse JSON of files that may be hostile: one size limit, no key twice, each fault a ValueError."""
 
 from __future__ import annotations
 
@@ -13,22 +13,16 @@ _MAX_DIGITS = 20  # what a 64-bit number takes
 
 
 def parse_json(text: bytes) -> Any:
-    """The value of a JSON text in UTF-8.
+    """Return the value of a JSON text in UTF-8.
 
-    Raises
-    ------
-    ValueError
-        If the text is longer than 4 MB, no JSON, nested too deeply, names a key of an object twice,
-        or has an integer beyond 64 bits, NaN or Infinity.
+    ValueError is raised if the text is longer than 4 MB, no JSON, nested too deeply, names a key of
+    an object twice, or has an integer beyond 64 bits, NaN or Infinity.
     """
     if len(text) > MAX_BYTES:
         raise ValueError(f"JSON of {len(text)} bytes; at most {MAX_BYTES} are allowed")
     try:
         return json.loads(
-            text.decode(),
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_constant=_constant,
+            text.decode(), object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant
         )
     except RecursionError:
         raise ValueError("JSON that is nested too deeply") from None

@@ -1,4 +1,4 @@
-"""Names of Keras weights, "layer/parameter", from the paths of HDF5 datasets: see `h5`."""
+"""Name Keras weights, "layer/parameter", by the paths of HDF5 datasets: see `h5`."""
 
 from __future__ import annotations
 
@@ -21,19 +21,10 @@ _PARAMETERS = {  # class in Keras 3's spelling: its variables in order
 
 
 def names(paths: Sequence[Path], config: Any = None) -> dict[Path, str]:
-    """Names of the weights among the datasets of a file, by path.
+    """Return the names of the weights among the datasets of a file, by path.
 
-    Parameters
-    ----------
-    paths
-        Of all datasets.
-    config
-        Parsed config.json of the model, which knows the layers' names in a .keras file.
-
-    Raises
-    ------
-    ValueError
-        If the config describes no model.
+    `config` is the parsed config.json of the model, which knows the layers' names in a .keras file.
+    ValueError is raised if it describes no model.
     """
     whole = [path for path in paths if path[0] == "model_weights" and len(path) > 2]
     if whole:  # saved with the model's architecture and the optimizer's state
@@ -44,7 +35,7 @@ def names(paths: Sequence[Path], config: Any = None) -> dict[Path, str]:
 
 
 def _old(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    """Keras 1 and 2: LAYER/SCOPE/.../PARAMETER:0.
+    """Yield names of Keras 1 and 2: LAYER/SCOPE/.../PARAMETER:0.
 
     The scope mostly repeats the layer's name and is left out, unless the layer is a model with
     layers of its own, which are told apart by it.
@@ -58,7 +49,7 @@ def _old(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _new(paths: Sequence[Path], config: Any) -> Iterator[tuple[Path, str]]:
-    """Keras 3: layers/CLASS_NUMBER/vars/INDEX, and layers/MODEL/layers/... inside models."""
+    """Yield names of Keras 3: layers/CLASS_NUMBER/vars/INDEX, and layers/MODEL/layers/... inside models."""
     counts = Counter(path[:-2] for path in paths)
     described = _described(set(counts), config)
     for path in paths:
@@ -74,14 +65,14 @@ def _new(paths: Sequence[Path], config: Any) -> Iterator[tuple[Path, str]]:
 
 
 def _training(path: Path) -> bool:
-    """Whether a Keras 3 path leads to the state of training, not to weights."""
+    """Tell whether a Keras 3 path leads to the state of training, not to weights."""
     return any(
         part in _TRAINING or (part.startswith("_") and part not in _CONTAINERS) for part in path
     )
 
 
 def _parameters(layer: Path, count: int, options: dict[str, Any]) -> tuple[str, ...]:
-    """The variables of a layer in order; () where they cannot be told."""
+    """Return the variables of a layer in order; () if they cannot be told."""
     words = _PARAMETERS.get(_class_and_number(layer[-1])[0] if layer else "", ())
     if count < len(words) and words[0] == "gamma":  # not scaled, not centred, or neither
         absent = {
@@ -94,7 +85,7 @@ def _parameters(layer: Path, count: int, options: dict[str, Any]) -> tuple[str, 
 
 
 def _described(layers: set[Path], config: Any) -> dict[Path, tuple[str, dict[str, Any]]]:
-    """Name and options of layers by path, where the model's config has them.
+    """Return name and options of layers by path, as far as the model's config has them.
 
     The file counts the layers of each class in the model's order, and so does the config. Numbers
     may be skipped (where the container held a layer twice), so the k-th of the file is the k-th of
@@ -126,7 +117,7 @@ def _described(layers: set[Path], config: Any) -> dict[Path, tuple[str, dict[str
 
 
 def _layers_of(model: Any) -> list[Any]:
-    """The layers in a config of a model; those of anything else are none."""
+    """Return the layers in a config of a model; anything else has none."""
     if model is None:
         return []
     options = model.get("config") if type(model) is dict else None
@@ -147,7 +138,7 @@ def _layers_of(model: Any) -> list[Any]:
 
 
 def _class_and_number(part: str) -> tuple[str, int]:
-    """Class and counter: ("conv2d", 12) for conv2d_12; without a number it is the first, 0."""
+    """Return class and counter: ("conv2d", 12) for conv2d_12, and 0 for the first, conv2d."""
     kind, _, number = part.rpartition("_")
     if kind and number.isdecimal() and len(number) < 10:
         return kind, int(number)
@@ -155,7 +146,7 @@ def _class_and_number(part: str) -> tuple[str, int]:
 
 
 def _snake_case(name: str) -> str:
-    """How Keras 3 spells a class in a path: DepthwiseConv2D -> depthwise_conv2d."""
+    """Return a class as Keras 3 spells it in a path: DepthwiseConv2D -> depthwise_conv2d."""
     name = re.sub(r"\W+", "", name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.lib import format as npy
 
-from dsconv.weights.file import Entry, WeightFile, array_bytes, shorten
+from dsconv.weights.file import Entry, WeightFile, array_bytes, errors_name, shorten
 from dsconv.weights.writing import checked, replacing
 from dsconv.weights.zip_archive import Archive, Stream
 
@@ -38,10 +38,8 @@ class NpzFile(WeightFile):
         for member in self._archive.members.values():
             if not member.name.endswith(".npy"):
                 raise ValueError(f"zip member {shorten(member.name)} is not an .npy array")
-            try:
+            with errors_name(f"array {shorten(member.name[:-4])}"):
                 entries[member.name[:-4]] = self._entry_of(member.name, member.size)
-            except ValueError as error:
-                raise ValueError(f"array {shorten(member.name[:-4])}: {error}") from error
         return entries
 
     def _entry_of(self, member: str, size: int) -> Entry:

@@ -24,6 +24,7 @@ from dsconv.weights.file import (
     WeightFile,
     are_naturals,
     array_bytes,
+    errors_name,
     fill_from,
     shorten,
 )
@@ -53,10 +54,8 @@ class SafetensorsFile(WeightFile):
         self.metadata = _checked_metadata(header.pop(_METADATA, {}))
         entries = {}
         for name, description in header.items():
-            try:
+            with errors_name(f"array {shorten(name)}"):
                 entries[name] = self._entry_of(description)
-            except ValueError as error:
-                raise ValueError(f"array {shorten(name)}: {error}") from error
         self._check_cover(entries)
         return entries
 
@@ -157,6 +156,7 @@ def write_safetensors(
 
 
 def _checked_metadata(metadata: Any) -> dict[str, str]:
+    """Return the metadata if they map texts to texts."""
     if type(metadata) is not dict or any(
         type(text) is not str for item in metadata.items() for text in item
     ):

@@ -1,4 +1,4 @@
-"""What the writers of weight files have in common: checked arrays, and files that appear whole."""
+"""Share between the writers of weight files: checked arrays, and files that appear whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ALLOWED = "bool, integers, float16, float32 and float64"
 
 
 def checked(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The arrays, C-contiguous and little-endian; copied only where they are not.
+    """Return the arrays, C-contiguous and little-endian; copied only where they are not.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def checked(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends without an exception.
+    """Open a new file that takes the place of `path` when the block ends without an exception.
 
     It is written beside `path` and renamed, so that there is the old file or the whole new one and
     never a part.

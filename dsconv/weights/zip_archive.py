@@ -34,18 +34,11 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """Read the directory of a zip archive.
+    """Read the directory of a zip archive, a file that is `file_bytes` long.
 
-    Parameters
-    ----------
-    file
-        Open for reading and seeking, `file_bytes` long.
-
-    Raises
-    ------
-    ValueError
-        For anything malformed or not supported: members that repeat a name, overlap, leave the
-        file, are encrypted or compressed other than by deflate; contents too large for the file.
+    ValueError is raised for anything malformed or not supported: members that repeat a name,
+    overlap, leave the file, are encrypted or compressed other than by deflate; contents too large
+    for the file.
     """
 
     def __init__(self, file: BinaryIO, file_bytes: int) -> None:

@@ -147,12 +147,3 @@ def test_no_file(tmp_path: Path) -> None:
         load(tmp_path)
     with pytest.raises(TypeError):
         load(3.5)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("resolution", "error"), [((32, 48), TypeError), (0, ValueError)])
-def test_a_resolution_is_one_number(tmp_path: Path, resolution: Any, error: type) -> None:
-    path = tmp_path / "weights"
-    saved = Saved("mobilenet_v1")
-    path.write_bytes(saved.write(saved.arrays))
-    with pytest.raises(error, match="resolution must be"):
-        load(path, resolution=resolution)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoint_files import npz
+from compiled import assert_bits
 from random_graphs import random_weights
 from saved_networks import CLASSES, NETWORKS, Saved
 
@@ -29,11 +30,6 @@ NAMES = ["ant", "bee", "cat", "dog", "elk", "fox"]
 def batch(count: int, resolution: int = 32, seed: int = 1) -> np.ndarray:
     random = np.random.default_rng(seed)
     return random.normal(size=(count, resolution, resolution, 3)).astype(np.float32)
-
-
-def assert_bits(actual: np.ndarray, expected: np.ndarray) -> None:
-    assert actual.dtype == expected.dtype == np.float32 and actual.shape == expected.shape
-    np.testing.assert_array_equal(actual.view(np.uint32), expected.view(np.uint32))
 
 
 class TestFeatures:

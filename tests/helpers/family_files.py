@@ -43,6 +43,23 @@ def _torch(weights: Weights, place: Place, logits: str) -> Arrays:
     return found
 
 
+def torchvision(weights: Weights) -> Arrays:
+    """Blocks as numbered sequences, counters of batches beside batch norms."""
+
+    def place(layer: str) -> tuple[str, str]:
+        if "/" not in layer:
+            at = {"conv0": "features.0", "conv_last": "features.18"}[layer]
+            return f"{at}.0", f"{at}.1"
+        number, part = _block(layer)
+        index = ("expand", "depthwise", "project").index(part) - (number == 1)
+        at = f"features.{number}.conv.{index}"
+        if part == "project":
+            return at, f"features.{number}.conv.{index + 1}"
+        return f"{at}.0", f"{at}.1"
+
+    return _torch(weights, place, "classifier.1")
+
+
 def d_li14(weights: Weights) -> Arrays:
     def place(layer: str) -> tuple[str, str]:
         if "/" not in layer:
@@ -91,27 +108,43 @@ def timm_v2(weights: Weights) -> Arrays:
     return timm(weights, (1, 2, 3, 4, 3, 3, 1))
 
 
-def slim_v2(weights: Weights) -> Arrays:
-    """With what training leaves beside the variables."""
-    found = {"global_step": np.array(12345, np.int64)}
+def _slim(weights: Weights, version: int, place: Callable[[str], str]) -> Arrays:
+    found = {}
     for layer in _layers(weights):
-        at = {"conv0": "Conv", "conv_last": "Conv_1"}.get(layer, "")
-        if not at:
-            number, part = _block(layer)
-            at = f"expanded_conv/{part}" if number == 1 else f"expanded_conv_{number - 1}/{part}"
+        at = f"MobilenetV{version}/{place(layer)}"
         kernel = "depthwise_weights" if layer.endswith("depthwise") else "weights"
-        found[f"MobilenetV2/{at}/{kernel}"] = weights[f"{layer}/weight"]
+        found[f"{at}/{kernel}"] = weights[f"{layer}/weight"]
         for ours, theirs in TF_NORM.items():
-            found[f"MobilenetV2/{at}/BatchNorm/{theirs}"] = weights[f"{layer}/bn/{ours}"]
+            found[f"{at}/BatchNorm/{theirs}"] = weights[f"{layer}/bn/{ours}"]
     if "logits/weight" in weights:
-        logits = "MobilenetV2/Logits/Conv2d_1c_1x1"
+        logits = f"MobilenetV{version}/Logits/Conv2d_1c_1x1"
         found[f"{logits}/weights"] = weights["logits/weight"][np.newaxis, np.newaxis]
         found[f"{logits}/biases"] = weights["logits/bias"]
-    for name in list(found):
-        if name.startswith("MobilenetV2/"):
-            for slot in ("ExponentialMovingAverage", "RMSProp", "RMSProp_1"):
-                found[f"{name}/{slot}"] = np.zeros_like(found[name])
     return found
+
+
+def slim(weights: Weights) -> Arrays:
+    """MobileNetV1."""
+    return _slim(
+        weights,
+        1,
+        lambda layer: "Conv2d_0" if layer == "conv0" else "Conv2d_{}_{}".format(*_block(layer)),
+    )
+
+
+def slim_v2(weights: Weights) -> Arrays:
+    """MobileNetV2, with what training leaves beside the variables."""
+
+    def place(layer: str) -> str:
+        if "/" not in layer:
+            return {"conv0": "Conv", "conv_last": "Conv_1"}[layer]
+        number, part = _block(layer)
+        return f"expanded_conv/{part}" if number == 1 else f"expanded_conv_{number - 1}/{part}"
+
+    found = _slim(weights, 2, place)
+    slots = ("ExponentialMovingAverage", "RMSProp", "RMSProp_1")
+    found |= {f"{n}/{slot}": np.zeros_like(a) for n, a in found.items() for slot in slots}
+    return {"global_step": np.array(12345, np.int64), **found}
 
 
 def _keras(weights: Weights, place: Place, logits: str, kernel_axes: int, depthwise: str) -> Arrays:

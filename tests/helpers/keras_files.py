@@ -121,39 +121,18 @@ def h5(write: Any, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def _block(kind: str, word: str, layer: str, norm: str, weights: Any, ours: str) -> list[Layer]:
-    """A convolution with its batch norm, from weights under our graph's names."""
-    words = {"gamma": "gamma", "beta": "beta", "moving_mean": "mean", "moving_variance": "variance"}
-    arrays = {theirs: weights[f"{ours}/bn/{part}"] for theirs, part in words.items()}
-    return [
-        Layer(kind, layer, {word: weights[f"{ours}/weight"]}),
-        Layer("BatchNormalization", norm, arrays),
-    ]
+def network(arrays: dict[str, np.ndarray]) -> list[Layer]:
+    """The layers of a network of keras.applications, from its arrays by "layer/parameter"."""
+    layers: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
+    for name, array in arrays.items():
+        layer, _, word = name.rpartition("/")
+        layers[layer][word] = array
+    return [Layer(_kind(name, found), name, found) for name, found in layers.items()]
 
 
-def mobilenet_v1(weights: Any, word: str) -> list[Layer]:
-    """MobileNetV1 of keras.applications; `word` is what the depthwise kernel is called."""
-    layers = _block("Conv2D", "kernel", "conv1", "conv1_bn", weights, "conv0")
-    for n in range(1, 14):
-        at = f"block{n}"
-        dw, pw = f"conv_dw_{n}", f"conv_pw_{n}"
-        layers += _block("DepthwiseConv2D", word, dw, f"{dw}_bn", weights, f"{at}/depthwise")
-        layers += _block("Conv2D", "kernel", pw, f"{pw}_bn", weights, f"{at}/pointwise")
-    kernel = weights["logits/weight"][np.newaxis, np.newaxis]
-    arrays = {"kernel": kernel, "bias": weights["logits/bias"]}
-    return [*layers, Layer("Dropout", "dropout", {}), Layer("Conv2D", "conv_preds", arrays)]
-
-
-def mobilenet_v2(weights: Any, word: str) -> list[Layer]:
-    """MobileNetV2 of keras.applications."""
-    layers = _block("Conv2D", "kernel", "Conv1", "bn_Conv1", weights, "conv0")
-    for n in range(1, 18):
-        theirs = f"block_{n - 1}" if n > 1 else "expanded_conv"
-        for part in ("expand", "depthwise", "project")[n == 1 :]:
-            kind = "DepthwiseConv2D" if part == "depthwise" else "Conv2D"
-            name = f"{theirs}_{part}"
-            said = word if part == "depthwise" else "kernel"
-            layers += _block(kind, said, name, f"{name}_BN", weights, f"block{n}/{part}")
-    layers += _block("Conv2D", "kernel", "Conv_1", "Conv_1_bn", weights, "conv_last")
-    arrays = {"kernel": weights["logits/weight"], "bias": weights["logits/bias"]}
-    return [*layers, Layer("Dense", "predictions", arrays)]
+def _kind(name: str, arrays: dict[str, np.ndarray]) -> str:
+    if "gamma" in arrays:
+        return "BatchNormalization"
+    if "dw" in name or "depthwise" in name:
+        return "DepthwiseConv2D"
+    return "Conv2D" if np.ndim(arrays.get("kernel")) == 4 else "Dense"

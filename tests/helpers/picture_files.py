@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoint_files import npz, slim
+from checkpoint_files import npz
+from family_files import slim
 
 from dsconv import models
 

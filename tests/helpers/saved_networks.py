@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from checkpoint_files import Arrays, npz, pth, slim, torchvision
+from checkpoint_files import Arrays, npz, pth
+from family_files import slim, torchvision
 from random_graphs import random_weights
 
 from dsconv import models

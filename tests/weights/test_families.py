@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import family_files
 import numpy as np
 import pytest
-from checkpoint_files import Arrays, npz, pth, slim, torchvision
+from checkpoint_files import Arrays, npz, pth
+from compiled import assert_bits
 from graph_variants import padded_below, without_bound
 from random_graphs import random_weights
 
@@ -38,10 +39,10 @@ class Case(NamedTuple):
 
     family: str
     version: int
-    padding: str
-    epsilon: float
     preprocessing: Preprocessing
     rename: Callable[..., Arrays]
+    padding: str = "symmetric"
+    epsilon: float = 1e-5
     write: Callable[[Arrays], bytes] = pth
     relu6: bool = True
 
@@ -50,54 +51,35 @@ class Case(NamedTuple):
         return graph if self.relu6 else without_bound(graph)
 
 
-BICUBIC = "bicubic"
+LIKE_TF = ("same", 1e-3, npz)
+IN_A_MODEL = partial(
+    family_files.keras_v2, depthwise="depthwise_kernel", logits="dense_1",
+    prefix="mobilenetv2_1.00_224/",
+)  # fmt: skip
 CASES = {
-    "slim v1": Case("MobileNetV1 of TF-slim", 1, "same", 1e-3, TENSORFLOW, slim, npz),
-    "slim v2": Case(
-        "MobileNetV2 of TF-slim", 2, "same", 1e-3, TENSORFLOW, family_files.slim_v2, npz
-    ),
-    "torchvision": Case(
-        "MobileNetV2 of torchvision", 2, "symmetric", 1e-5, IMAGENET, torchvision
-    ),
-    "d-li14": Case(
-        "MobileNetV2 of d-li14", 2, "symmetric", 1e-5, IMAGENET, family_files.d_li14
-    ),
-    "pytorch v1": Case(
-        "MobileNetV1 of PyTorch", 1, "symmetric", 1e-5, IMAGENET, family_files.pytorch_v1,
-        relu6=False,
-    ),
+    "slim v1": Case("MobileNetV1 of TF-slim", 1, TENSORFLOW, family_files.slim, *LIKE_TF),
+    "slim v2": Case("MobileNetV2 of TF-slim", 2, TENSORFLOW, family_files.slim_v2, *LIKE_TF),
+    "torchvision": Case("MobileNetV2 of torchvision", 2, IMAGENET, family_files.torchvision),
+    "d-li14": Case("MobileNetV2 of d-li14", 2, IMAGENET, family_files.d_li14),
+    "pytorch v1": Case("MobileNetV1 of PyTorch", 1, IMAGENET, family_files.pytorch_v1, relu6=False),
     "timm v1": Case(
-        "MobileNetV1 of timm", 1, "symmetric", 1e-5,
-        Preprocessing("tensorflow", 0.875, BICUBIC), family_files.timm_v1,
+        "MobileNetV1 of timm", 1, TENSORFLOW._replace(interpolation="bicubic"), family_files.timm_v1
     ),
     "timm v2": Case(
-        "MobileNetV2 of timm", 2, "symmetric", 1e-5,
-        Preprocessing("torchvision", 0.875, BICUBIC), family_files.timm_v2,
+        "MobileNetV2 of timm", 2, IMAGENET._replace(interpolation="bicubic"), family_files.timm_v2
     ),
-    "keras v1": Case("MobileNetV1 of Keras", 1, "same", 1e-3, KERAS, family_files.keras_v1, npz),
-    "keras 3 v1": Case(
-        "MobileNetV1 of Keras", 1, "same", 1e-3, KERAS,
-        partial(family_files.keras_v1, depthwise="kernel"), npz,
-    ),
-    "keras v2": Case("MobileNetV2 of Keras", 2, "same", 1e-3, KERAS, family_files.keras_v2, npz),
-    "keras v2 in a model": Case(
-        "MobileNetV2 of Keras", 2, "same", 1e-3, KERAS,
-        partial(
-            family_files.keras_v2, depthwise="depthwise_kernel", logits="dense_1",
-            prefix="mobilenetv2_1.00_224/",
-        ),
-        npz,
-    ),
-    "old keras v2": Case(
-        "MobileNetV2 of Keras", 2, "same", 1e-3, KERAS, family_files.old_keras_v2, npz
-    ),
-    "counted keras v1": Case(
-        "MobileNetV1 of Keras", 1, "same", 1e-3, KERAS, family_files.counted_keras, npz
-    ),
-    "counted keras v2": Case(
-        "MobileNetV2 of Keras", 2, "same", 1e-3, KERAS, family_files.counted_keras, npz
-    ),
-}  # fmt: skip
+} | {
+    name: Case(f"MobileNetV{version} of Keras", version, KERAS, rename, *LIKE_TF)
+    for name, version, rename in (
+        ("keras v1", 1, family_files.keras_v1),
+        ("keras 3 v1", 1, partial(family_files.keras_v1, depthwise="kernel")),
+        ("keras v2", 2, family_files.keras_v2),
+        ("keras v2 in a model", 2, IN_A_MODEL),
+        ("old keras v2", 2, family_files.old_keras_v2),
+        ("counted keras v1", 1, family_files.counted_keras),
+        ("counted keras v2", 2, family_files.counted_keras),
+    )
+}
 CLASSIFIER = re.compile(r"Logits/|^classifier|^fc\.|^conv_preds/|^predictions/|^dense")
 WIDTHS = {1: (0.25, 1.0), 2: (0.35, 1.3)}
 
@@ -107,9 +89,13 @@ def saved(case: Case, path: Path, arrays: Arrays) -> Path:
     return path
 
 
-def assert_same_bits(actual: np.ndarray, expected: np.ndarray) -> None:
-    assert actual.dtype == expected.dtype == np.float32 and actual.shape == expected.shape
-    np.testing.assert_array_equal(actual.view(np.uint32), expected.view(np.uint32))
+def assert_network(model: Any, graph: Graph, weights: Any, images: int = 2) -> None:
+    """The model computes, bit for bit, what the graph does with these weights."""
+    shape = (images, *graph.shape("input"))
+    x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    expected = graph.compile(weights)(x)
+    assert np.ptp(expected) > 0
+    assert_bits(model(x), expected)
 
 
 @pytest.mark.parametrize("width", [0, 1], ids=["thin", "wide"])
@@ -124,10 +110,7 @@ def test_the_network_of_a_file(tmp_path: Path, name: str, width: int) -> None:
     assert model.family == case.family and case.family in repr(model)
     assert model.preprocessing == case.preprocessing
     assert (model.classes, model.labels) == (CLASSES, None)
-    x = np.random.default_rng(1).normal(size=(2, RESOLUTION, RESOLUTION, 3)).astype(np.float32)
-    expected = graph.compile(weights)(x)
-    assert np.ptp(expected) > 0
-    assert_same_bits(model(x), expected)
+    assert_network(model, graph, weights)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -141,8 +124,8 @@ def test_without_classifier(tmp_path: Path, name: str) -> None:
     model = load(saved(case, tmp_path / "without", without), resolution=RESOLUTION)
     x = np.random.default_rng(1).normal(size=(3, RESOLUTION, RESOLUTION, 3)).astype(np.float32)
     assert model.classes is None and list(model.outputs) == ["pool"]
-    assert_same_bits(model(x), whole.features(x))
-    assert_same_bits(model.features(x), whole.features(x))
+    assert_bits(model(x), whole.features(x))
+    assert_bits(model.features(x), whole.features(x))
     with pytest.raises(ValueError, match=f"{case.family}: .*no classifier"):
         model.classify(np.zeros((70, 70, 3), np.uint8))
     for option in ({"classes": 6}, {"labels": ["a"] * 6}):
@@ -167,40 +150,29 @@ def test_the_nearest_family_and_what_does_not_fit(tmp_path: Path, name: str) -> 
         assert f"('{mean}')" in message
 
 
-@pytest.mark.parametrize("prefix", ["module.", "module.model.", "_orig_mod.", "net."])
-@pytest.mark.parametrize("name", ["torchvision", "d-li14", "pytorch v1", "timm v1", "timm v2"])
-def test_wrappers_of_pytorch(tmp_path: Path, name: str, prefix: str) -> None:
+TORCH = ["torchvision", "d-li14", "pytorch v1", "timm v1", "timm v2"]
+OTHER_NAMES: dict[str, tuple[list[str], Callable[[str], str]]] = {  # cases, name -> other name
+    **{p: (TORCH, lambda n, p=p: p + n) for p in ("module.", "module.model.", "_orig_mod.", "net.")},
+    "another classifier": (
+        TORCH, lambda n: re.sub(r"^(classifier|fc)\b.*\.(?=weight|bias)", "classifier.4.", n)
+    ),
+    "TensorFlow's own": (["slim v2"], lambda n: f"{n}:0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [(n, o) for o in OTHER_NAMES for n in OTHER_NAMES[o][0]]
+)
+def test_wrappers_and_other_names(tmp_path: Path, name: str, other: str) -> None:
+    """Trainers wrap networks, and people replace the last layer or the sequence around it."""
     case = CASES[name]
     graph = case.graph(0.35)
     weights = random_weights(graph, np.random.default_rng(0))
-    arrays = {prefix + n: array for n, array in case.rename(weights).items()}
-    model = load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
-    x = np.ones((1, RESOLUTION, RESOLUTION, 3), np.float32)
-    assert_same_bits(model(x), graph.compile(weights)(x))
-
-
-@pytest.mark.parametrize("name", ["torchvision", "d-li14", "pytorch v1", "timm v2"])
-def test_a_classifier_of_another_name(tmp_path: Path, name: str) -> None:
-    """People replace the last layer or the sequence around it."""
-    case = CASES[name]
-    graph = case.graph(0.35)
-    weights = random_weights(graph, np.random.default_rng(0))
-    arrays = case.rename(weights)
-    for part in ("weight", "bias"):
-        (theirs,) = [n for n in arrays if n.startswith(("classifier", "fc")) and n.endswith(part)]
-        arrays[f"classifier.4.{part}"] = arrays.pop(theirs)
-    model = load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
-    x = np.ones((1, RESOLUTION, RESOLUTION, 3), np.float32)
-    assert_same_bits(model(x), graph.compile(weights)(x))
-
-
-def test_names_of_a_checkpoint_with_suffix(tmp_path: Path) -> None:
-    """TensorFlow's own names end in ":0"."""
-    case = CASES["slim v2"]
-    graph = case.graph(0.35)
-    arrays = {f"{n}:0": array for n, array in case.rename(graph.init_weights(0)).items()}
+    arrays = {OTHER_NAMES[other][1](n): array for n, array in case.rename(weights).items()}
+    assert not arrays.keys() & case.rename(weights).keys() or other == "another classifier"
     model = load(saved(case, tmp_path / "weights", arrays), resolution=RESOLUTION)
     assert model.family == case.family
+    assert_network(model, graph, weights, 1)
 
 
 @pytest.mark.parametrize(("name", "resolution"), [("keras v1", 75), ("keras v2", 75)])
@@ -214,45 +186,42 @@ def test_keras_at_odd_sizes(tmp_path: Path, name: str, resolution: int) -> None:
         expected = padded_below(graph)
         assert expected.shape("block13/pointwise") != graph.shape("block13/pointwise")
         graph = expected
-    x = np.random.default_rng(1).normal(size=(1, resolution, resolution, 3)).astype(np.float32)
-    assert_same_bits(model(x), graph.compile(weights)(x))
+    assert_network(model, graph, weights, 1)
 
 
-@pytest.mark.parametrize("name", ["slim v1", "keras v1", "keras 3 v1", "counted keras v1"])
-def test_golden_logits_of_v1_under_other_names(tmp_path: Path, shared: Path, name: str) -> None:
-    check_golden(tmp_path, shared, name, "mobilenet_v1_1.0_224_google_slim.npz", "v1")
-
-
-@pytest.mark.parametrize("name", ["torchvision", "d-li14", "timm v2"])
-def test_golden_logits_of_v2_under_other_names(tmp_path: Path, shared: Path, name: str) -> None:
-    check_golden(tmp_path, shared, name, "mobilenet_v2-b0353104.pth", "v2")
-
-
-def check_golden(tmp_path: Path, shared: Path, name: str, file_name: str, network: str) -> None:
+@pytest.mark.parametrize("name", [
+    "slim v1", "keras v1", "keras 3 v1", "counted keras v1", "torchvision", "d-li14", "timm v2",
+])  # fmt: skip
+def test_golden_logits_under_other_names(tmp_path: Path, shared: Path, name: str) -> None:
     """Trained weights under another family's names; that family computes the same network."""
     from dsconv import images
     from dsconv.weights import open_weights
     from dsconv.weights.families import recognise
 
     case = CASES[name]
+    file_name, normalisation = {
+        1: ("mobilenet_v1_1.0_224_google_slim.npz", "tensorflow"),
+        2: ("mobilenet_v2-b0353104.pth", "torchvision"),
+    }[case.version]
     with open_weights(shared / "weights" / file_name) as file:
         found = recognise(file)
         weights = {n: found.weights[n].copy() for n in found.weights}
     model = load(saved(case, tmp_path / "weights", case.rename(weights)))
     assert model.family == case.family
     golden = np.load(shared / "golden" / "golden_logits.npz")
-    normalisation = {"v1": "tensorflow", "v2": "torchvision"}[network]
     logits = model(images.normalise(golden["images"], normalisation))
-    np.testing.assert_allclose(logits, golden[f"mobilenet_{network}_logits"], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(
+        logits, golden[f"mobilenet_v{case.version}_logits"], rtol=0, atol=1e-3
+    )
 
 
 def test_timm_by_the_name_of_the_file(tmp_path: Path) -> None:
     """Nothing but the file's name tells weights that were converted from TensorFlow."""
-    arrays = CASES["timm v2"].rename(mobilenet(2, "same", 1e-3, 0.35, RESOLUTION).init_weights(0))
-    model = load(saved(CASES["timm v2"], tmp_path / "tf_a.pth", arrays), resolution=RESOLUTION)
-    graph = mobilenet(2, "same", 1e-3, 0.35, RESOLUTION)
-    x = np.ones((1, RESOLUTION, RESOLUTION, 3), np.float32)
-    assert_same_bits(model(x), graph.compile(graph.init_weights(0))(x))
+    case, graph = CASES["timm v2"], mobilenet(2, "same", 1e-3, 0.35, RESOLUTION)
+    weights = graph.init_weights(0)
+    path = saved(case, tmp_path / "tf_a.pth", case.rename(weights))
+    model = load(path, resolution=RESOLUTION)
+    assert_network(model, graph, weights, 1)
     assert model.preprocessing == Preprocessing("tensorflow", 0.875, "bicubic")
 
 

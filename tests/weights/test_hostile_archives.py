@@ -200,10 +200,3 @@ def test_every_flipped_bit(kind, tmp_path):
                 assert list(ours) == list(whole)
                 for name in whole:
                     np.testing.assert_array_equal(ours[name], whole[name], strict=True)
-
-
-def test_onnx_files_are_no_weight_files(tmp_path):
-    path = tmp_path / "net.ONNX"
-    path.write_bytes(b"\x08\x07\x12\x04")
-    with pytest.raises(ValueError, match=r"net\.ONNX: an ONNX file .* dsconv\.load opens it"):
-        weights.open_weights(path)

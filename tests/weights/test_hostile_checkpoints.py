@@ -194,33 +194,26 @@ class TestStorages:
         refused(data.replace(b"FloatStorage", b"CharsStorage"), "CharsStorage|CRC")
 
 
-class TestLegacy:
-    def test_parts_in_front(self):
-        root = {"w": torch.full("Float", "0", [1.0])}
-        refused(torch.legacy(root, version=1002), "version")
-        refused(torch.legacy(root, system={"little_endian": False}), "big-endian")
-        refused(torch.legacy(root, system=[]), "big-endian")
-
-    def test_keys(self):
-        root = {"w": torch.full("Float", "0", [1.0])}
-        for keys in ([], ["1"], ["0", "1"], ["0", "0"]):
-            refused(torch.legacy(root, keys=keys), "not those that follow")
-        for keys in ([0], {"0": 1}, "0"):
-            refused(torch.legacy(root, keys=keys), "list of strings")
-
-    def test_bytes_behind(self):
-        refused(torch.legacy({"w": torch.full("Float", "0", [1.0])}) + b"x", "1 bytes follow")
+ONE = {"w": torch.full("Float", "0", [1.0])}
 
 
-class TestZip:
-    def test_missing_storage(self):
-        refused(torch.zipped({"w": torch.full("Float", "0", [1])}, without="0"), "'0' is missing")
-
-    def test_big_endian(self):
-        root = {"w": torch.full("Float", "0", [1])}
-        refused(torch.zipped(root, byteorder=b"big"), "big-endian")
-
-    def test_number_of_pickles(self):
-        data = torch.zipped({"w": torch.full("Float", "0", [1])})
-        refused(data.replace(b"data.pkl", b"data.pk_"), "0 members named data.pkl")
-        refused(data.replace(b"net/byteorder", b"ne/t/data.pkl"), "2 members named data.pkl")
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (torch.legacy(ONE, version=1002), "version"),
+        (torch.legacy(ONE, system={"little_endian": False}), "big-endian"),
+        (torch.legacy(ONE, system=[]), "big-endian"),
+        *(
+            (torch.legacy(ONE, keys=k), "not those that")
+            for k in ([], ["1"], ["0", "1"], ["0", "0"])
+        ),
+        *((torch.legacy(ONE, keys=k), "list of strings") for k in ([0], {"0": 1}, "0")),
+        (torch.legacy(ONE) + b"x", "1 bytes follow"),
+        (torch.zipped(ONE, without="0"), "'0' is missing"),
+        (torch.zipped(ONE, byteorder=b"big"), "big-endian"),
+        (torch.zipped(ONE).replace(b"data.pkl", b"data.pk_"), "0 members named data.pkl"),
+        (torch.zipped(ONE).replace(b"net/byteorder", b"ne/t/data.pkl"), "2 members named data.pkl"),
+    ],
+)
+def test_parts_of_the_file(data, message):
+    refused(data, message)

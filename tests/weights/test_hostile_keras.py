@@ -25,12 +25,8 @@ def array(*shape: int) -> np.ndarray:
 
 
 def small() -> list[Layer]:
-    arrays = {"kernel": array(6, 5), "bias": array(5)}
-    return [Layer("Conv2D", "conv1", {"kernel": array(3, 3, 3, 4)}), Layer("Dense", "d", arrays)]
-
-
-def external(file: Any) -> None:
-    file["l/a"] = h5py.ExternalLink("/etc/passwd", "/a")
+    arrays = {"conv1/kernel": array(3, 3, 3, 4), "d/kernel": array(6, 5), "d/bias": array(5)}
+    return keras_files.network(arrays)
 
 
 def soft(file: Any) -> None:
@@ -48,10 +44,6 @@ def cycle(file: Any) -> None:
     file["l/m/l"] = file["l"]
 
 
-def data_elsewhere(file: Any) -> None:
-    file.create_dataset("l/a", (4,), "f4", external=[("/etc/passwd", 0, 16)])
-
-
 def virtual(file: Any) -> None:
     layout = h5py.VirtualLayout((2,), "f4")
     layout[:] = h5py.VirtualSource("other.h5", "a", (2,))
@@ -65,73 +57,47 @@ def compact(file: Any) -> None:
     h5py.h5d.create(file.create_group("l").id, b"a", kind, space, options)
 
 
-def without_shape(file: Any) -> None:
-    file["l/a"] = h5py.Empty("f4")
+def dataset(shape: Any, dtype: Any = "f4", **options: Any) -> Any:
+    return lambda file: file.create_dataset("l/a", shape, dtype, **options)
 
 
-def never_written(file: Any) -> None:
-    file.create_dataset("l/a", (10**12,), "f4")
-
-
-def chunks_never_written(file: Any) -> None:
-    file.create_dataset("l/a", (1000, 1000), "f4", chunks=(100, 100))
-
-
-def endless_chunks(file: Any) -> None:
-    file.create_dataset("l/a", (10**7,), "f4", chunks=(1,))
-
-
-def huge_chunk(file: Any) -> None:
-    file.create_dataset("l/a", (1,), "f4", chunks=(10**8,), maxshape=(None,), compression="gzip")
-
-
-def bomb(file: Any) -> None:
-    file.create_dataset("l/a", data=np.zeros(5 * 10**7, "f4"), compression="gzip")
-
-
-def foreign_filter(file: Any) -> None:
-    file.create_dataset("l/a", data=array(8), fletcher32=True)
-
-
-def group_deep(file: Any) -> None:
-    file["/".join("g" * 40)] = array(2)
-
-
-def named_type(file: Any) -> None:
-    file["l/a"] = np.dtype("f4")
-
-
-def stored_as(dtype: Any) -> Any:
-    return lambda file: file.create_dataset("l/a", (2,), dtype)
+def content(value: Any, path: str = "l/a") -> Any:
+    return lambda file: file.__setitem__(path, value)
 
 
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (external, "'l/a' is a soft or external link"),
+        (content(h5py.ExternalLink("/etc/passwd", "/a")), "'l/a' is a soft or external link"),
         (soft, "'l/a' is a soft or external link"),
         (hard, "second link to one object"),
         (cycle, "second link to one object"),
-        (data_elsewhere, "array 'l/a': .* data in another file"),
+        (dataset((4,), external=[("/etc/passwd", 0, 16)]), "array 'l/a': .* data in another file"),
         (virtual, "virtual or compact"),
         (compact, "virtual or compact"),
-        (without_shape, "without a shape"),
-        (never_written, "would take 4000000000000 bytes"),
-        (chunks_never_written, "chunk at .0, 0. is not in the file"),
-        (endless_chunks, "10000000 chunks in a file"),
-        (huge_chunk, "would take 400000000 bytes"),
-        (bomb, "would take 200000000 bytes"),
-        (foreign_filter, r"filters \[3\]"),
-        (group_deep, "nested 32 deep"),
-        (named_type, "neither a group nor a dataset"),
-        (stored_as(h5py.string_dtype()), "integers and floats"),
-        (stored_as(h5py.vlen_dtype(np.int32)), "integers and floats"),
-        (stored_as(h5py.ref_dtype), "integers and floats"),
-        (stored_as("S4"), "integers and floats"),
-        (stored_as("c8"), "integers and floats"),
-        (stored_as("?"), "integers and floats"),
-        (stored_as([("x", "f4")]), "integers and floats"),
-        (stored_as(("f4", (2,))), "integers and floats"),
+        (content(h5py.Empty("f4")), "without a shape"),
+        (dataset((10**12,)), "would take 4000000000000 bytes"),
+        (dataset((1000, 1000), chunks=(100, 100)), "chunk at .0, 0. is not in the file"),
+        (dataset((10**7,), chunks=(1,)), "10000000 chunks in a file"),
+        (
+            dataset((1,), chunks=(10**8,), maxshape=(None,), compression="gzip"),
+            "would take 400000000 bytes",
+        ),
+        (
+            dataset((5 * 10**7,), data=np.zeros(5 * 10**7, "f4"), compression="gzip"),
+            "would take 200000000 bytes",
+        ),
+        (dataset((8,), data=array(8), fletcher32=True), r"filters \[3\]"),
+        (content(array(2), "/".join("g" * 40)), "nested 32 deep"),
+        (content(np.dtype("f4")), "neither a group nor a dataset"),
+        (dataset((2,), h5py.string_dtype()), "integers and floats"),
+        (dataset((2,), h5py.vlen_dtype(np.int32)), "integers and floats"),
+        (dataset((2,), h5py.ref_dtype), "integers and floats"),
+        (dataset((2,), "S4"), "integers and floats"),
+        (dataset((2,), "c8"), "integers and floats"),
+        (dataset((2,), "?"), "integers and floats"),
+        (dataset((2,), [("x", "f4")]), "integers and floats"),
+        (dataset((2,), ("f4", (2,))), "integers and floats"),
     ],
 )
 def test_what_is_refused(write: Any, message: str) -> None:

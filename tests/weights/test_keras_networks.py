@@ -7,6 +7,7 @@ the golden logits under Keras's names too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 
 pytest.importorskip("h5py")
 
+import family_files  # noqa: E402
 import keras_files  # noqa: E402
+from compiled import assert_bits  # noqa: E402
 from random_graphs import random_weights  # noqa: E402
 
 from dsconv import images, models  # noqa: E402
@@ -24,16 +27,18 @@ from dsconv.files.save import save  # noqa: E402
 from dsconv.weights import open_weights  # noqa: E402
 from dsconv.weights.families import recognise  # noqa: E402
 
-WRITE: dict[str, Callable[[Any, Any], bytes]] = {  # network with its depthwise word, weights
-    "old.h5": lambda network, weights: keras_files.old(network(weights, "depthwise_kernel")),
-    "whole.h5": lambda network, weights: keras_files.old(network(weights, "kernel"), whole=True),
-    "a.weights.h5": lambda network, weights: keras_files.new(network(weights, "kernel")),
-    "a.keras": lambda network, weights: keras_files.keras(network(weights, "kernel")),
+NETWORKS = {"mobilenet_v1": family_files.keras_v1, "mobilenet_v2": family_files.keras_v2}
+WRITE: dict[str, tuple[str, Callable[[Any], bytes]]] = {  # depthwise word, layers -> file
+    "old.h5": ("depthwise_kernel", keras_files.old),
+    "whole.h5": ("kernel", partial(keras_files.old, whole=True)),
+    "a.weights.h5": ("kernel", keras_files.new),
+    "a.keras": ("kernel", keras_files.keras),
 }
 
 
-def assert_bits(a: np.ndarray, b: np.ndarray) -> None:
-    np.testing.assert_array_equal(a.view(np.uint32), b.view(np.uint32))
+def written(file: str, network: str, weights: Any) -> bytes:
+    word, write = WRITE[file]
+    return write(keras_files.network(NETWORKS[network](weights, word)))
 
 
 @pytest.mark.parametrize("file", WRITE)
@@ -43,7 +48,7 @@ def test_small_networks(tmp_path: Path, name: str, file: str) -> None:
     weights = random_weights(graph, np.random.default_rng(0))
     x = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)
     expected = graph.compile(weights)(x)
-    (tmp_path / file).write_bytes(WRITE[file](getattr(keras_files, name), weights))
+    (tmp_path / file).write_bytes(written(file, name, weights))
     model = load(tmp_path / file, resolution=32)
     assert_bits(model(x), expected)
     for copy in ("copy.safetensors", "copy.npz"):
@@ -56,6 +61,6 @@ def test_golden_logits(shared: Path, tmp_path: Path, file: str) -> None:
     golden = np.load(shared / "golden" / "golden_logits.npz")
     with open_weights(shared / "weights" / "mobilenet_v1_1.0_224_google_slim.npz") as slim:
         weights = recognise(slim).weights
-        (tmp_path / file).write_bytes(WRITE[file](keras_files.mobilenet_v1, weights))
+        (tmp_path / file).write_bytes(written(file, "mobilenet_v1", weights))
     logits = load(tmp_path / file)(images.normalise(golden["images"], "tensorflow"))
     np.testing.assert_allclose(logits, golden["mobilenet_v1_logits"], rtol=0, atol=1e-3)

@@ -8,23 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checkpoint_files import some_arrays
 from hostile import MEGABYTE, read, refused
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from dsconv import weights
 from dsconv.weights.npz import write_npz
 from dsconv.weights.safetensors import SafetensorsFile, write_safetensors
 
-DTYPES = ["<f4", ">f4", "<f8", "<f2", "<i8", ">i4", "<i2", "i1", "<u8", "<u4", ">u2", "u1", "?"]
 NAMES = st.text("abc/._:0é", min_size=1, max_size=8)
-
-
-@st.composite
-def some_arrays(draw: Any) -> np.ndarray:
-    shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
-    return draw(hnp.arrays(np.dtype(draw(st.sampled_from(DTYPES))), shape))
 
 
 def assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:

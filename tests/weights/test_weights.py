@@ -13,20 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch_files as torch
+from checkpoint_files import npz, some_arrays
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dsconv import weights
-
-NUMBERS = ["<f4", ">f4", "<f8", "<f2", "<i8", ">i4", "<u2", "i1", "u1", "?"]
-
-
-def shared(name: str) -> Path:
-    folder = os.environ.get("DSCONV_SHARED")
-    if not folder:
-        pytest.skip("DSCONV_SHARED is not set: no real weight files")
-    return Path(folder) / "weights" / name
 
 
 def read(data: bytes) -> dict[str, np.ndarray]:
@@ -46,21 +38,8 @@ def read(data: bytes) -> dict[str, np.ndarray]:
     return arrays
 
 
-def npz(arrays: dict[str, np.ndarray], compressed: bool = False) -> bytes:
-    out = io.BytesIO()
-    (np.savez_compressed if compressed else np.savez)(out, **arrays)
-    return out.getvalue()
-
-
-@st.composite
-def arrays(draw, dtypes=NUMBERS):
-    dtype = np.dtype(draw(st.sampled_from(dtypes)))
-    shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
-    return draw(hnp.arrays(dtype, shape))
-
-
-def test_the_v1_file_equals_what_numpy_reads():
-    path = shared("mobilenet_v1_1.0_224_google_slim.npz")
+def test_the_v1_file_equals_what_numpy_reads(shared):
+    path = shared / "weights" / "mobilenet_v1_1.0_224_google_slim.npz"
     ours = weights.read(path)
     with np.load(path, allow_pickle=False) as theirs:
         assert list(ours) == theirs.files
@@ -68,8 +47,8 @@ def test_the_v1_file_equals_what_numpy_reads():
             np.testing.assert_array_equal(ours[name], theirs[name], strict=True)
 
 
-def test_the_v2_file():
-    path = shared("mobilenet_v2-b0353104.pth")
+def test_the_v2_file(shared):
+    path = shared / "weights" / "mobilenet_v2-b0353104.pth"
     assert hashlib.sha256(path.read_bytes()).hexdigest().startswith("b0353104")
     ours = weights.read(path)
     assert ours["features.0.0.weight"].shape == (32, 3, 3, 3)
@@ -86,7 +65,7 @@ def test_the_v2_file():
             assert (array > 0).all()
 
 
-@given(st.dictionaries(st.text("abc/._", min_size=1), arrays(), max_size=4), st.booleans())
+@given(st.dictionaries(st.text("abc/._", min_size=1), some_arrays(), max_size=4), st.booleans())
 def test_npz_round_trip(content, compressed):
     ours = read(npz(content, compressed))
     assert list(ours) == list(content)
@@ -265,6 +244,11 @@ class TestInterface:
     def test_unknown_formats(self, data, message):
         with pytest.raises(ValueError, match=message):
             read(data)
+
+    def test_an_unknown_format_under_the_name_of_onnx(self, tmp_path):
+        (tmp_path / "net.ONNX").write_bytes(b"no protobuf")
+        with pytest.raises(ValueError, match=r"net\.ONNX: an ONNX file .* dsconv\.load opens it"):
+            weights.open_weights(tmp_path / "net.ONNX")
 
     def test_unknown_name_and_closed_file(self, tmp_path):
         path = tmp_path / "w.npz"

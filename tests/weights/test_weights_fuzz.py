@@ -43,29 +43,18 @@ def _safetensors() -> bytes:
 def _keras(kind: str) -> bytes:
     import keras_files
 
-    layers = [
-        keras_files.Layer("Conv2D", "conv1", {"kernel": ARRAYS["conv1/kernel"]}),
-        keras_files.Layer(
-            "BatchNormalization",
-            "conv1_bn",
-            {w: ARRAYS[f"conv1_bn/{w}"] for w in ("gamma", "beta")},
-        ),
-        keras_files.Layer("Dense", "predictions", {"bias": ARRAYS["predictions/bias"]}),
-    ]
-    return getattr(keras_files, kind)(layers)
+    return getattr(keras_files, kind)(keras_files.network(ARRAYS))
 
 
 def _chunked() -> bytes:
-    import io
+    import keras_files
 
-    import h5py
-
-    out = io.BytesIO()
-    with h5py.File(out, "w", libver="earliest") as file:  # has no checksums
+    def write(file: Any) -> None:
         for i in range(12):
             values = np.arange(63, dtype=np.float32).reshape(7, 9) * i
             file.create_dataset(f"l{i}/a", data=values, chunks=(3, 4), compression="gzip")
-    return out.getvalue()
+
+    return keras_files.h5(write, libver="earliest")  # has no checksums
 
 
 def _tensors() -> dict[str, Any]:

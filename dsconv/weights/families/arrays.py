@@ -103,25 +103,15 @@ class Convention(NamedTuple):
 
 
 PYTORCH = Convention(
-    ".weight",
-    ".weight",
-    ".bias",
+    ".weight", ".weight", ".bias",
     {"gamma": ".weight", "beta": ".bias", "mean": ".running_mean", "variance": ".running_var"},
-    0,
-    hwio_from_oihw,
-    hwim_from_oihw,
-    np.transpose,
-)
+    0, hwio_from_oihw, hwim_from_oihw, np.transpose,
+)  # fmt: skip
 KERAS = Convention(
-    "/kernel",
-    "/kernel",
-    "/bias",
-    {p: f"/{p}" for p in ("gamma", "beta")} | {p: f"/moving_{p}" for p in ("mean", "variance")},
-    -1,
-    same,
-    same,
-    without_kernel_axes,
-)
+    "/kernel", "/kernel", "/bias",
+    {"gamma": "/gamma", "beta": "/beta", "mean": "/moving_mean", "variance": "/moving_variance"},
+    -1, same, same, without_kernel_axes,
+)  # fmt: skip
 TF_SLIM = KERAS._replace(kernel="/weights", depthwise_kernel="/depthwise_weights", bias="/biases")
 
 

@@ -30,16 +30,9 @@ def mobilenet_v1(
 ) -> Graph:
     """Build MobileNetV1 with the widths and classes of a file.
 
-    Parameters
-    ----------
-    layers
-        The layers in the file. A network without classifier ends in the pooled features.
-    resolution
-        Height and width of the input; None: 224.
-    padding, epsilon, activation
-        As in `dsconv.models.mobilenet_v1`.
-    last
-        With one more 1x1 convolution, "conv_last", before the pooling.
+    `layers` are those in the file; without classifier, the network ends in the pooled features.
+    `resolution` is 224 if it is None; `padding`, `epsilon` and `activation` are as in
+    `dsconv.models.mobilenet_v1`. `last` adds one more 1x1 convolution before the pooling.
     """
     from dsconv.models.topologies.mobilenet_v1 import features
 

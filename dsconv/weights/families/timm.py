@@ -55,10 +55,9 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
         kind, depths = "mobilenet_v1", list(_V1_DEPTHS)
     place = _places(depths, kind).__getitem__
     layers = Layers(arrays, PYTORCH, place, classifier(arrays, "classifier"))
-    crop, interpolation = 0.875, "bicubic"
+    usual, crop, interpolation = 224, 0.875, "bicubic"
     if kind == "mobilenet_v1" and layers.channels("conv0") == 40:
         crop = 0.9
-    usual = 224
     if kind == "efficientnet_lite":
         which = sum(depths), layers.channels(f"block{sum(depths)}/project")
         usual, crop = _LITE.get(which, (usual, crop))
@@ -66,8 +65,7 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
             interpolation = "bilinear"
     options = usual if resolution is None else resolution, padding, epsilon
     if kind == "mobilenet_v1":
-        last = "conv_head.weight" in arrays
-        graph = mobilenets.mobilenet_v1(layers, *options, last=last)
+        graph = mobilenets.mobilenet_v1(layers, *options, last="conv_head.weight" in arrays)
     else:
         graph = _inverted_residuals(kind, depths, layers, *options)
     half = kind == "mobilenet_v1" or converted
@@ -76,12 +74,7 @@ def network(arrays: Arrays, resolution: int | None) -> Network:
 
 
 def _inverted_residuals(
-    kind: str,
-    depths: Sequence[int],
-    layers: Layers,
-    resolution: int,
-    padding: str,
-    epsilon: float,
+    kind: str, depths: Sequence[int], layers: Layers, resolution: int, padding: str, epsilon: float
 ) -> Graph:
     """Build MobileNetV2 or EfficientNet-Lite; every stage as wide as its first block."""
 
