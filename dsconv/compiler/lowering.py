@@ -153,15 +153,11 @@ class Emitter:
         self.output_shapes = [graph.shape(tensor) for tensor in graph.tensors(node.name)]
         self._lowered, self._weights = lowered, weights
 
-    def stage(self, stage: Stage) -> tuple[Any, np.ndarray | None]:
-        """Packed weight and bias of a stage."""
+    def stage(self, stage: Stage) -> kernel_steps.Convolution:
+        """Return packed weight, bias and clamp of a stage."""
         packing = self._lowered.packings[stage.name]
         packed, bias = self._weights.packed(stage, packing, self._lowered.block)
-        return packed.data, bias
-
-    def tile(self, stage: Stage) -> int:
-        """Of Winograd's algorithm, or 0."""
-        return self._lowered.packings[stage.name].tile
+        return kernel_steps.Convolution(packed, bias, _bounds(stage.layer.clip))
 
     def norm(self, name: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
         factor, shift = self._weights.norm(name, epsilon)
@@ -189,52 +185,19 @@ def _bounds(clip: tuple[float, float] | None) -> tuple[float, float]:
 
 
 def _fused(emit: Emitter) -> list[Any]:
-    """A chain of stages is one step, whichever kernel it takes."""
+    """Return the one step of a chain of stages."""
     layer: Fused = emit.layer  # type: ignore[assignment]
-    if len(layer.stages) > 1:
-        return [_chain(emit, layer)]
-    (stage,), kernels = layer.stages, emit.kernels
-    last, (shape, output) = stage.layer, layer.shapes(emit.shapes)
-    ends: tuple[Any, ...] = _bounds(last.clip), emit.inputs[0], emit.outputs[0]
-    if isinstance(last, layers.DepthwiseConv2D):
-        place = last.window([shape])
-        data = emit.stage(stage)
-        return [
-            kernel_steps.depthwise(kernels, as_map(shape), place, last.multiplier, *data, *ends)
-        ]
-    if isinstance(last, layers.Dense):
-        place, groups, shape = window((1, 1), 1), 1, (1, 1, shape[0])
+    first = len(layer.stages) - len(layer.stages[-2:])  # the depthwise stage, or the only one
+    sliding, shapes = layer.stages[first].layer, layer.shapes(emit.shapes)
+    if isinstance(sliding, layers.Dense):
+        shape, place = (1, 1, math.prod(shapes[0])), window((1, 1), 1)
     else:
-        place, groups = last.window([shape]), last.groups
-    ends = *ends, emit.inputs[1] if layer.residual else None, emit.tile(stage)
-    data = emit.stage(stage)
-    return [kernel_steps.conv2d(kernels, as_map(shape), place, output[-1], groups, *data, *ends)]
-
-
-def _chain(emit: Emitter, layer: Fused) -> Any:
-    """[expansion,] depthwise and projection in one step."""
-    *front, middle, last = layer.stages
-    depthwise, chain, kernels = middle.layer, layer.shapes(emit.shapes), emit.kernels
-    assert isinstance(depthwise, layers.DepthwiseConv2D)
-    shape, channels, place = as_map(chain[0]), chain[-1][2], depthwise.window([chain[-3]])
-    data = *emit.stage(middle), *emit.stage(last)
-    ends: dict[str, Any] = {
-        "mid_bounds": _bounds(depthwise.clip),
-        "bounds": _bounds(last.layer.clip),
-        "x": emit.inputs[0],
-        "y": emit.outputs[0],
-        "residual": emit.inputs[1] if layer.residual else None,
-    }
-    if not front:
-        return kernel_steps.separable(
-            kernels, shape, place, depthwise.multiplier, channels, *data, **ends
-        )
-    (expand,) = front
-    ends["in_bounds"] = _bounds(expand.layer.clip)
-    expansion = emit.stage(expand)
-    return kernel_steps.inverted_residual(
-        kernels, shape, place, chain[1][2], channels, *expansion, *data, **ends
-    )
+        shape, place = as_map(shapes[0]), sliding.window([shapes[first]])
+    step = kernel_steps.convolve(
+        emit.kernels, shape, place, *map(emit.stage, layer.stages),
+        x=emit.inputs[0], y=emit.outputs[0], residual=emit.inputs[1] if layer.residual else None,
+    )  # fmt: skip
+    return [step]
 
 
 def _elementwise(op: str, **fields: Any) -> Callable[[Emitter], list[Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from dsconv.compiler.fused import Fused, Stage
-from dsconv.kernels.packing import Widths, bias_floats, packed_floats
+from dsconv.kernels.packing import Widths, bias_floats, packed_floats, runs_as
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Shape
 from dsconv.network.structure import Structure
 
@@ -28,11 +28,11 @@ class Packing(NamedTuple):
 
     def floats(self, widths: Widths) -> int:
         """Size of the packed weight."""
-        return packed_floats(self.shape, self.kind, self.groups, widths)
+        return packed_floats(*self, widths)
 
     def bias_floats(self, widths: Widths) -> int:
         """Size of the bias beside it."""
-        return bias_floats(self.shape, self.kind, self.groups, widths)
+        return bias_floats(*self, widths)
 
 
 def packings_of(graph: Structure, tiles: Tiles = NO_TILES) -> dict[str, Packing]:
@@ -83,7 +83,7 @@ def _packing(stage: Stage, shape: Shape) -> Packing:
         return Packing("dense", weight, 1)
     if isinstance(layer, DepthwiseConv2D):
         return Packing("depthwise", weight, 1)
-    return Packing("conv2d", weight, layer.groups)
+    return Packing(*runs_as("conv2d", weight, layer.groups))
 
 
 def _transformed(packing: Packing, stage: Stage, shape: Shape, alone: bool, tile: int) -> Packing:

@@ -52,6 +52,7 @@ class Parameters:
 
             weight = transform(weight, packing.tile)
         name = f"{stage.name}/weight"
+        weight = weight.reshape(packing.shape)
         return pack_named(weight, name, packing.kind, packing.groups, block), bias
 
     def folded(self, stage: Stage) -> tuple[np.ndarray, np.ndarray | None]:

@@ -1,4 +1,4 @@
-"""Weights in the order in which the kernels read them.
+"""Put weights in the order in which the kernels read them.
 
     pointwise, dense, conv2d     panels of B for the GEMM tile       (src/microkernels/gemm.pxi)
     winograd                     such panels for each matrix        (src/convolutions/winograd.pxi)
@@ -23,17 +23,18 @@ from dsconv.kernels.memory import aligned_empty
 
 KINDS = ("conv2d", "depthwise", "pointwise", "dense")
 Widths = tuple[int, int]  # what packing depends on: `lanes` and `block` of a kernel module
-_RANKS = {
-    "conv2d": (4, "(KH, KW, Cin/groups, Cout)"),
-    "winograd": (4, "(side, side, Cin, Cout)"),  # transformed: see dsconv/winograd.py
-    "depthwise": (4, "(KH, KW, C, multiplier)"),
-    "pointwise": (2, "(Cin, Cout)"),
-    "dense": (2, "(Cin, Cout)"),
+_AXES = {
+    "conv2d": "(KH, KW, Cin/groups, Cout)",
+    "winograd": "(side, side, Cin, Cout)",  # transformed: see dsconv/kernels/winograd.py
+    "depthwise": "(KH, KW, C, multiplier)",
+    "pointwise": "(Cin, Cout)",
+    "dense": "(Cin, Cout)",
 }
+Form = tuple[str, tuple[int, ...], int]  # kind, shape and groups of a weight
 
 
 class PackedWeight:
-    """A weight array packed for one kind of layer; accepted wherever the array is.
+    """Hold a weight array packed for one kind of layer; it is accepted wherever the array is.
 
     Attributes
     ----------
@@ -87,42 +88,44 @@ def pack(weight: Any, kind: str, *, groups: int = 1) -> PackedWeight:
 def pack_named(
     weight: Any, name: str, kind: str, groups: int, empty: Callable[[int], np.ndarray]
 ) -> PackedWeight:
-    """`pack` for an argument called `name`, into memory that `empty` gives.
+    """Pack the argument called `name` into memory that `empty` gives.
 
-    `empty(floats)` is an uninitialised vector at a cache line, e.g. a `Block`.
+    `empty(floats)` returns an uninitialised vector at a cache line, e.g. a `Block`.
     """
     weight = float32(weight, name)
-    rank, layout = _RANKS[kind]
-    if weight.ndim != rank:
-        raise ValueError(f"{name} must be {layout} for kind {kind!r}, got shape {weight.shape}")
-    if 0 in weight.shape:
-        raise ValueError(f"{name} must not be empty, got shape {weight.shape}")
+    given, axes = weight.shape, _AXES[kind]
+    if len(given) != axes.count(",") + 1:
+        raise ValueError(f"{name} must be {axes} for kind {kind!r}, got shape {given}")
+    if 0 in given:
+        raise ValueError(f"{name} must not be empty, got shape {given}")
     if groups > 1 and kind != "conv2d":
         raise ValueError(f'groups must be 1 for kind {kind!r}; only "conv2d" has groups')
-    if weight.shape[-1] % groups:
-        raise ValueError(f"groups must divide the output channels {weight.shape[-1]}, got {groups}")
-    data = empty(packed_floats(weight.shape, kind, groups))
-    if kind == "depthwise":
-        pack_depthwise(weight, data, dispatch.kernels)
-    elif _runs_as_depthwise(weight.shape, groups):
-        channels = (groups, weight.shape[3] // groups)
-        pack_depthwise(weight.reshape(*weight.shape[:2], *channels), data, dispatch.kernels)
-    elif kind == "winograd":
-        matrices = weight.reshape(-1, *weight.shape[2:])
-        for matrix, part in zip(matrices, data.reshape(len(matrices), -1), strict=True):
-            pack_panels(matrix, 1, part, dispatch.kernels)
-    else:
-        pack_panels(weight.reshape(-1, weight.shape[-1]), groups, data, dispatch.kernels)
+    if given[-1] % groups:
+        raise ValueError(f"groups must divide the output channels {given[-1]}, got {groups}")
+    form = runs_as(kind, given, groups)
+    data = empty(packed_floats(*form))
+    _PACKERS.get(form[0], pack_panels)(weight.reshape(form[1]), form[2], data, dispatch.kernels)
     data.flags.writeable = False
-    return PackedWeight(kind, weight.shape, groups, dispatch.isa, data)
+    return PackedWeight(kind, given, groups, dispatch.isa, data)
+
+
+def runs_as(kind: str, shape: tuple[int, ...], groups: int) -> Form:
+    """Return the form in which the kernels take a weight: the only place that decides it.
+
+    A convolution with one input channel in each group is a depthwise one, because its output
+    channel g * M + m is filter m of input channel g.
+    """
+    if kind == "conv2d" and groups > 1 and shape[2] == 1:
+        return "depthwise", (*shape[:2], groups, shape[3] // groups), 1
+    return kind, shape, groups
 
 
 def unpack(
     data: np.ndarray, kind: str, shape: tuple[int, ...], groups: int, widths: Widths
 ) -> np.ndarray:
-    """The array of this shape that was packed into `data` for kernels of these widths."""
+    """Return the array that was packed into `data`; its form is one that `runs_as` gives."""
     _, block = widths
-    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
+    if kind == "depthwise":
         taps = shape[0] * shape[1]
         blocks = data.reshape(-1, taps, block).transpose(1, 0, 2)
         channels = math.prod(shape[2:])
@@ -141,36 +144,32 @@ def unpack(
 
 
 def packed_floats(
-    shape: tuple[int, ...], kind: str, groups: int = 1, widths: Widths | None = None
+    kind: str, shape: tuple[int, ...], groups: int = 1, widths: Widths | None = None
 ) -> int:
-    """Size of a packed weight: output channels filled up to whole vecs, or depthwise blocks."""
+    """Return the size of a packed weight, with channels up to whole vecs or depthwise blocks."""
     lanes, block = widths or (dispatch.kernels.lanes, dispatch.kernels.block)
-    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
+    if kind == "depthwise":
         return shape[0] * shape[1] * round_up(math.prod(shape[2:]), block)
     return groups * math.prod(shape[:-1]) * round_up(shape[-1] // groups, lanes)
 
 
-def bias_floats(shape: tuple[int, ...], kind: str, groups: int, widths: Widths) -> int:
-    """Size of the bias beside a packed weight, see `pack_bias`."""
+def bias_floats(kind: str, shape: tuple[int, ...], groups: int, widths: Widths) -> int:
+    """Return the size of the bias beside a packed weight, see `pack_bias`."""
     lanes, block = widths
-    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
+    if kind == "depthwise":
         return round_up(math.prod(shape[2:]), block)
     return groups * round_up(shape[-1] // groups, lanes)
 
 
 def round_up(number: int, step: int) -> int:
-    """The next multiple of `step`."""
+    """Return the next multiple of `step`."""
     return -(-number // step) * step
 
 
-def _runs_as_depthwise(shape: tuple[int, ...], groups: int) -> bool:
-    """Whether a grouped convolution has one input channel for each group."""
-    return groups > 1 and shape[2] == 1
-
-
 def pack_panels(weight: np.ndarray, groups: int, data: np.ndarray, kernels: ModuleType) -> None:
-    """Panels of `block` columns, the last one as narrow as whole vecs allow, group after group."""
-    # weight: (K, N) -> (groups, [panels][K][block], [K][rest])
+    """Write panels of `block` columns, the last as narrow as whole vecs allow, group after group."""
+    # weight: (..., N) -> (K, N) -> (groups, [panels][K][block], [K][rest])
+    weight = weight.reshape(-1, weight.shape[-1])
     depth, columns = weight.shape
     columns //= groups
     block = kernels.block
@@ -191,8 +190,15 @@ def pack_panels(weight: np.ndarray, groups: int, data: np.ndarray, kernels: Modu
             rest[:, : columns - whole] = part[:, whole:]
 
 
-def pack_depthwise(weight: np.ndarray, data: np.ndarray, kernels: ModuleType) -> None:
-    """Blocks of output channels c * multiplier + m, zero-filled: [blocks][KH * KW][block]."""
+def pack_matrices(weight: np.ndarray, groups: int, data: np.ndarray, kernels: ModuleType) -> None:
+    """Write the panels of each of the (side, side) matrices of Winograd's algorithm."""
+    matrices = weight.reshape(-1, *weight.shape[2:])
+    for matrix, part in zip(matrices, data.reshape(len(matrices), -1), strict=True):
+        pack_panels(matrix, 1, part, kernels)
+
+
+def pack_depthwise(weight: np.ndarray, groups: int, data: np.ndarray, kernels: ModuleType) -> None:
+    """Write blocks of output channels c * multiplier + m, zero-filled: [blocks][KH * KW][block]."""
     # weight: (KH, KW, C, M) -> (KH * KW, C * M) -> (blocks, KH * KW, block)
     taps = weight.shape[0] * weight.shape[1]
     weight = weight.reshape(taps, -1)
@@ -206,7 +212,7 @@ def pack_depthwise(weight: np.ndarray, data: np.ndarray, kernels: ModuleType) ->
 
 
 def pack_bias(bias: np.ndarray | None, channels: int, groups: int, width: int) -> np.ndarray:
-    """A bias per output channel, each group filled with zeros to a multiple of `width`."""
+    """Return one bias per output channel, each group filled with zeros up to whole `width`."""
     # bias: (N,) -> (groups, padded)
     padded = round_up(channels // groups, width)
     data = np.zeros((groups, padded), np.float32)
@@ -216,7 +222,10 @@ def pack_bias(bias: np.ndarray | None, channels: int, groups: int, width: int) -
 
 
 def unpack_bias(data: np.ndarray, kind: str, shape: tuple[int, ...], groups: int) -> np.ndarray:
-    """The bias per output channel that was packed into `data` beside a weight of this shape."""
-    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
+    """Return the bias per output channel that was packed into `data` beside such a weight."""
+    if kind == "depthwise":
         return data[: math.prod(shape[2:])]
     return data.reshape(groups, -1)[:, : shape[-1] // groups].reshape(-1)
+
+
+_PACKERS = {"depthwise": pack_depthwise, "winograd": pack_matrices}  # all others take panels

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from bounds import interpret_with_bounds
 from compiled import assert_bits
 from compiled_files import (
     Content,
@@ -35,7 +36,6 @@ from dsconv.files.compiled import _step_lines
 from dsconv.files.load import load
 from dsconv.files.save import save
 from dsconv.graph import Graph
-from dsconv.interpreter import interpret_with_bounds
 from dsconv.kernels.packing import unpack, unpack_bias
 from dsconv.layers import (
     KINDS,
@@ -171,7 +171,8 @@ def one_by_one(
         packing = found[name]
         weight = arrays[f"{name}:weight"][: packing.floats(recipe.widths)]
         bias = arrays[f"{name}:bias"][: packing.bias_floats(recipe.widths)]
-        weights[f"{name}/weight"] = unpack(weight, *packing, recipe.widths)
+        shape = layer.parameters([graph.shape(y)])["weight"]
+        weights[f"{name}/weight"] = unpack(weight, *packing, recipe.widths).reshape(shape)
         weights[f"{name}/bias"] = unpack_bias(bias, *packing)
         last = case.residual and name == case.stages[-1].name
         y = graph.add(replace(layer, bias=True, clip=None if last else layer.clip), y, name=name)

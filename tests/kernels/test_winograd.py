@@ -60,9 +60,9 @@ class Layer:
         weight = winograd.transform(self.weight, self.tile)
         packed = pack_named(weight, "weight", "winograd", 1, aligned_empty)
         shape, second = self.x.shape[1:], self.residual is not None
-        step = steps.conv2d(
-            kernels, shape, self.window, self.filters, 1, packed.data, self.bias, self.bounds,
-            y=(2 + second, 0), residual=(2, 0) if second else None, tile=self.tile,
+        step = steps.convolve(
+            kernels, shape, self.window, steps.Convolution(packed, self.bias, self.bounds),
+            y=(2 + second, 0), residual=(2, 0) if second else None,
         )  # fmt: skip
         inputs = [self.x] if self.residual is None else [self.x, self.residual]
         arrays = [array[images] for array in (*inputs, np.full(self.shape, np.nan, np.float32))]
