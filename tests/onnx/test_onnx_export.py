@@ -14,6 +14,7 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 import layer_cases  # noqa: E402
+from bounds import interpret_with_bounds  # noqa: E402
 from exported import assert_exports, onnxruntime, reference, run, session  # noqa: E402
 from hypothesis import assume, given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
@@ -28,7 +29,6 @@ from tolerance import assert_close  # noqa: E402
 
 from dsconv import __version__, images, models  # noqa: E402
 from dsconv.graph import Graph  # noqa: E402
-from dsconv.interpreter import interpret_with_bounds  # noqa: E402
 from dsconv.layers import (  # noqa: E402
     KINDS,
     Add,

@@ -10,6 +10,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 
+from bounds import gamma  # noqa: E402
 from exported import slack  # noqa: E402
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
@@ -17,7 +18,6 @@ from onnx_files import kinds, model, node, normal, saved  # noqa: E402
 from onnx_random_models import onnxruntime  # noqa: E402
 from tolerance import assert_close  # noqa: E402
 
-from dsconv.interpreter.bounds import gamma  # noqa: E402
 from dsconv.layers import Clip, Conv2D, DepthwiseConv2D, L2Normalize, Resize  # noqa: E402
 from dsconv.onnx.reading.model import load_onnx, read_onnx  # noqa: E402
 
