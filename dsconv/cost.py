@@ -1,4 +1,4 @@
-"""What an operation costs, in closed form, from shapes alone: one function for each operation.
+"""Count what each operation costs, in closed form, from shapes alone: one function for each.
 
 One multiply-add counts 1. Taps that fall on the zero padding count like all others, and so does the
 batch: N images cost N times as much as one. Only convolutions and dense layers have mult-adds;
@@ -28,7 +28,7 @@ _DEPTHWISE, _POINTWISE = "(KH, KW, C, multiplier)", "(C, Cout)"
 
 
 class Cost(NamedTuple):
-    """The cost of one operation.
+    """Hold the cost of one operation.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ def conv2d(
     bias: bool = False,
     batch_norm: bool = False,
 ) -> Cost:
-    """Cost of a standard or grouped convolution: mult-adds = KH*KW * M/groups * N * H*W * batch.
+    """Return the cost of a convolution: mult-adds = KH*KW * M/groups * N * H*W * batch.
 
     M and N are the numbers of input and output channels, H and W the size of the *output*
     (MobileNetV1, arXiv 1704.04861, section 3.1, which writes it for square maps and kernels).
@@ -76,9 +76,9 @@ def conv2d(
     stride, padding, dilation, groups
         As in `dsconv.conv2d`.
     bias : bool
-        Whether there is a bias for each output channel.
+        True: there is a bias for each output channel.
     batch_norm : bool
-        Whether batch norm follows, with a gamma and a beta for each output channel.
+        True: batch norm follows, with a gamma and a beta for each output channel.
     """
     x = _images(input_shape)
     channels, groups = x[3], integer(groups, "groups")
@@ -112,7 +112,7 @@ def depthwise_conv2d(
     bias: bool = False,
     batch_norm: bool = False,
 ) -> Cost:
-    """Cost of a depthwise convolution: mult-adds = KH*KW * M*multiplier * H*W * batch.
+    """Return the cost of a depthwise convolution: mult-adds = KH*KW * M*multiplier * H*W * batch.
 
     This is `conv2d` with as many groups as input channels M (MobileNetV1, section 3.1).
 
@@ -145,7 +145,7 @@ def pointwise_conv2d(
     bias: bool = False,
     batch_norm: bool = False,
 ) -> Cost:
-    """Cost of a 1x1 convolution: mult-adds = M * N * H*W * batch, H and W those of the output.
+    """Return the cost of a 1x1 convolution: mult-adds = M * N * H*W * batch, as of the output.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def separable_conv2d(
     bias: bool = False,
     batch_norm: bool = False,
 ) -> Cost:
-    """Cost of a depthwise separable convolution: `depthwise_conv2d` and then `pointwise_conv2d`.
+    """Return the cost of a separable convolution: `depthwise_conv2d`, then `pointwise_conv2d`.
 
     mult-adds = (KH*KW * M + M * N) * H*W * batch at multiplier 1. The depthwise output stays in the
     caches and is not stored, so `bytes` has the input, both kernels and the final output only.
@@ -185,7 +185,7 @@ def separable_conv2d(
     input_shape, stride, padding, dilation
         As in `conv2d`; the stride is that of the depthwise half.
     depthwise_bias, depthwise_batch_norm, bias, batch_norm : bool
-        What follows the depthwise half, and what follows the pointwise half.
+        True: such follows the depthwise half, or the pointwise half.
     """
     x = _images(input_shape)
     depthwise = _shape(depthwise_weight_shape, "depthwise_weight_shape", _DEPTHWISE, C=x[3])
@@ -204,7 +204,7 @@ def separable_conv2d(
 
 
 def separable_ratio(output_channels: int, kernel: Pair) -> float:
-    """Cost of a separable convolution over that of the standard one it replaces: 1/N + 1/K^2.
+    """Return a separable convolution's cost over the standard one's: 1/N + 1/K^2.
 
     For M input channels, N output channels, a K x K kernel and an output of H x W,
 
@@ -233,7 +233,7 @@ def separable_ratio(output_channels: int, kernel: Pair) -> float:
 def dense(
     input_shape: Shape, weight_shape: Shape, *, bias: bool = False, batch_norm: bool = False
 ) -> Cost:
-    """Cost of a fully connected layer: mult-adds = M * N * batch.
+    """Return the cost of a fully connected layer: mult-adds = M * N * batch.
 
     ``input_shape`` is (M,) or (batch, M), ``weight_shape`` (M, N).
     """
@@ -244,40 +244,40 @@ def dense(
 
 
 def global_average_pool(input_shape: Shape) -> Cost:
-    """Cost of the mean over all pixels: no mult-adds; a map is read, its channels are written."""
+    """Return the cost of a mean over all pixels: a map is read, its channels are written."""
     batch, height, width, channels = _images(input_shape)
     return _cost(moved=batch * (height * width + 1) * channels)
 
 
 def softmax(input_shape: Shape) -> Cost:
-    """Cost of softmax: no mult-adds; as many numbers are written as read."""
+    """Return the cost of softmax: no mult-adds; as many numbers are written as read."""
     return _cost(moved=2 * prod(_shape(input_shape, "input_shape", *_VECTORS, *_MAPS)))
 
 
 def batch_norm(input_shape: Shape) -> Cost:
-    """Cost of batch norm on its own: no mult-adds; gamma and beta for each (last) channel."""
+    """Return the cost of batch norm alone: no mult-adds; gamma and beta for each (last) channel."""
     x = _shape(input_shape, "input_shape", *_VECTORS, *_MAPS)
     return _cost(others=2 * x[-1], moved=2 * prod(x))
 
 
 def add(input_shape: Shape) -> Cost:
-    """Cost of adding two arrays of one shape: no mult-adds; two are read, one is written."""
+    """Return the cost of adding two arrays: no mult-adds; two are read, one is written."""
     return _cost(moved=3 * prod(_shape(input_shape, "input_shape", *_VECTORS, *_MAPS)))
 
 
 def _cost(mult_adds: int = 0, weights: int = 0, others: int = 0, moved: int = 0) -> Cost:
-    """`others`: trainable numbers beside the weights; `moved`: float32 numbers read and written."""
+    """Return a `Cost`; `others` are trained beside the weights, `moved` floats read or written."""
     intensity = 2 * mult_adds / (4 * moved) if moved else 0.0
     return Cost(mult_adds, weights, weights + others, 4 * moved, intensity)
 
 
 def _per_channel(bias: bool, batch_norm: bool) -> int:
-    """Trainable numbers for each output channel: a bias, and gamma and beta."""
+    """Count the trainable numbers for each output channel: a bias, and gamma and beta."""
     return bool(bias) + 2 * bool(batch_norm)
 
 
 def _shape(shape: Shape, name: str, *layouts: str, C: int = 0) -> tuple[int, ...]:
-    """`shape` as ints in one of the layouts, such as "(batch, H, W, C)", with this C if any."""
+    """Return `shape` as ints in one of the layouts, e.g. "(batch, H, W, C)", with this C if any."""
     try:
         sizes = tuple(shape)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Graph: the class that people build networks with, over `dsconv.network` and `dsconv.compiler`."""
+"""Define Graph, the class that people build networks with, over `network` and `compiler`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Graph(Builders):
-    """A network as a directed acyclic graph of layers. It describes and counts.
+    """Build a network as a directed acyclic graph of layers, and count, show or compile it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Every operation as its defining sum, in plain Python loops and float64: slow, easy to believe.
+"""Compute every operation by its defining sum, in plain loops and float64: slow, easy to believe.
 
 Each function returns ``(y, mult_adds)``: the float64 result, and the number of multiply-adds,
 counted one by one as they are done. A tap on the zero padding is a multiplication like any other,
@@ -38,7 +38,7 @@ def conv2d(
     groups: int = 1,
     activation: Activation = None,
 ) -> Counted:
-    """Standard or grouped convolution; ``weight`` is (KH, KW, C/groups, O).
+    """Compute a standard or grouped convolution; ``weight`` is (KH, KW, C/groups, O).
 
     y[n, i, j, o] = bias[o] + sum over ky, kx, c of
     x[n, i*stride + ky*dilation - top, j*stride + kx*dilation - left, c] * weight[ky, kx, c, o],
@@ -76,7 +76,7 @@ def depthwise_conv2d(
     dilation: Pair = 1,
     activation: Activation = None,
 ) -> Counted:
-    """Convolution of each channel with kernels of its own; ``weight`` is (KH, KW, C, multiplier).
+    """Filter each channel with kernels of its own; ``weight`` is (KH, KW, C, multiplier).
 
     y[n, i, j, c*multiplier + m] = bias[c*multiplier + m] + sum over ky, kx of
     x[n, i*stride + ky*dilation - top, j*stride + kx*dilation - left, c] * weight[ky, kx, c, m].
@@ -110,7 +110,7 @@ def pointwise_conv2d(
     stride: Pair = 1,
     activation: Activation = None,
 ) -> Counted:
-    """1x1 convolution; ``weight`` is (C, O).
+    """Compute a 1x1 convolution; ``weight`` is (C, O).
 
     y[n, i, j, o] = bias[o] + sum over c of x[n, i*stride, j*stride, c] * weight[c, o].
     """
@@ -144,7 +144,7 @@ def separable_conv2d(
     depthwise_activation: Activation = None,
     activation: Activation = None,
 ) -> Counted:
-    """`depthwise_conv2d`, then `pointwise_conv2d` on its result (MobileNetV1, section 3.1)."""
+    """Run `depthwise_conv2d`, then `pointwise_conv2d` on its result (MobileNetV1, section 3.1)."""
     window: Any = {"stride": stride, "padding": padding, "dilation": dilation}
     middle, first = depthwise_conv2d(
         x, depthwise_weight, depthwise_bias, activation=depthwise_activation, **window
@@ -154,7 +154,7 @@ def separable_conv2d(
 
 
 def global_average_pool(x: ArrayLike) -> Counted:
-    """Mean over all pixels: (N, H, W, C) -> (N, C), or (H, W, C) -> (C,)."""
+    """Return the mean over all pixels: (N, H, W, C) -> (N, C), or (H, W, C) -> (C,)."""
     images = _images(x)
     y = np.empty((len(images), images.shape[3]))
     for n, c in np.ndindex(y.shape):
@@ -165,7 +165,7 @@ def global_average_pool(x: ArrayLike) -> Counted:
 def dense(
     x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, activation: Activation = None
 ) -> Counted:
-    """Fully connected layer, the 1x1 convolution of a 1x1 map; (N, C) or (C,), ``weight`` (C, O).
+    """Compute a fully connected layer, as the 1x1 convolution of a 1x1 map; ``weight`` is (C, O).
 
     y[n, o] = bias[o] + sum over c of x[n, c] * weight[c, o].
     """
@@ -175,7 +175,7 @@ def dense(
 
 
 def softmax(x: ArrayLike, axis: int = -1) -> Counted:
-    """exp(x) / sum of exp(x) along ``axis``, for any rank from 1 on.
+    """Return exp(x) / sum of exp(x) along ``axis``, for any rank from 1 on.
 
     The largest value is subtracted first: the quotient stays the same and nothing overflows.
     """
@@ -200,7 +200,7 @@ def batch_norm(
     epsilon: float,
     activation: Activation = None,
 ) -> Counted:
-    """gamma * (x - mean) / sqrt(variance + epsilon) + beta for each channel, as at inference."""
+    """Return gamma * (x - mean) / sqrt(variance + epsilon) + beta for each channel."""
     values, activate = _array(x, "x"), _activation(activation)
     vectors = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
     g, b, mu, var = (_vector(v, name, values.shape[-1]) for name, v in vectors.items())
@@ -214,7 +214,7 @@ def batch_norm(
 
 
 def add(a: ArrayLike, b: ArrayLike, *, activation: Activation = None) -> Counted:
-    """a + b, element by element, for two arrays of one shape."""
+    """Return a + b, element by element, for two arrays of one shape."""
     left, right, activate = _array(a, "a"), _array(b, "b"), _activation(activation)
     _check(left.shape == right.shape, "b", f"of the shape of a, {left.shape}", right.shape)
     y = np.empty(left.shape)
@@ -226,7 +226,7 @@ def add(a: ArrayLike, b: ArrayLike, *, activation: Activation = None) -> Counted
 def _pad(
     images: NDArray[np.float64], kernel: Any, stride: Any, padding: Any, dilation: Any
 ) -> tuple[list[Any], list[int]]:
-    """The images in their frame of zeros, as nested lists, and the output's [height, width]."""
+    """Return the images in a frame of zeros, as nested lists, and the output's [height, width]."""
     frame, output = [], []
     for axis in (0, 1):  # rows, then columns
         size = images.shape[1 + axis]
@@ -247,7 +247,7 @@ def _pad(
 
 
 def _activation(activation: Any) -> Callable[[float], float]:
-    """The activation as a clamp of one number; NaN passes, being neither below nor above."""
+    """Return the activation as a clamp of one number; NaN passes: it is neither below nor above."""
     named = {None: (-math.inf, math.inf), "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
     bounds = activation if isinstance(activation, (tuple, list)) else named.get(activation, ())
     good = len(bounds) == 2 and bounds[0] <= bounds[1]  # a NaN bound compares false

@@ -271,21 +271,24 @@ def test_bad_groups_are_named(weight, groups, name):
         cost.conv2d((4, 4, 4), weight, groups=groups)
 
 
-def test_bad_matrices_and_types_are_named():
-    with pytest.raises(ValueError, match="^weight_shape must be"):
-        cost.pointwise_conv2d((4, 4, 2), (3, 5))
-    with pytest.raises(ValueError, match="^weight_shape must be"):
-        cost.pointwise_conv2d((4, 4, 2), (1, 1, 2, 5))
-    with pytest.raises(ValueError, match="^weight_shape must be"):
-        cost.dense((4,), (3, 5))
-    with pytest.raises(ValueError, match="^input_shape must be"):
-        cost.dense((4, 4, 3), (3, 5))
-    with pytest.raises(ValueError, match="^depthwise_weight_shape must be"):
-        cost.separable_conv2d((4, 4, 2), (3, 3, 3, 1), (3, 5))
-    with pytest.raises(ValueError, match="^pointwise_weight_shape must be"):
-        cost.separable_conv2d((4, 4, 2), (3, 3, 2, 2), (2, 5))
-    with pytest.raises(ValueError, match="^input_shape must be"):
-        cost.global_average_pool((4, 3))
+@pytest.mark.parametrize(
+    "operation, shapes, message",
+    [
+        (cost.pointwise_conv2d, [(4, 4, 2), (3, 5)], "^weight_shape must be"),
+        (cost.pointwise_conv2d, [(4, 4, 2), (1, 1, 2, 5)], "^weight_shape must be"),
+        (cost.dense, [(4,), (3, 5)], "^weight_shape must be"),
+        (cost.dense, [(4, 4, 3), (3, 5)], "^input_shape must be"),
+        (cost.separable_conv2d, [(4, 4, 2), (3, 3, 3, 1), (3, 5)], "^depthwise_weight_shape must"),
+        (cost.separable_conv2d, [(4, 4, 2), (3, 3, 2, 2), (2, 5)], "^pointwise_weight_shape must"),
+        (cost.global_average_pool, [(4, 3)], "^input_shape must be"),
+    ],
+)
+def test_bad_matrices_are_named(operation, shapes, message):
+    with pytest.raises(ValueError, match=message):
+        operation(*shapes)
+
+
+def test_bad_types_are_named():
     with pytest.raises(TypeError, match="input_shape must be an integer"):
         cost.conv2d((4, 4.0, 2), (3, 3, 2, 2))
     with pytest.raises(TypeError, match="^input_shape must be"):

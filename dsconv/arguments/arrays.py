@@ -10,12 +10,12 @@ _FLOAT32 = np.dtype(np.float32)
 
 
 def is_float32(array: object) -> bool:
-    """Tell whether this is a numpy array of native float32."""
+    """Return True for a numpy array of native float32."""
     return isinstance(array, np.ndarray) and array.dtype == _FLOAT32
 
 
 def float32(array: Any, name: str) -> np.ndarray:
-    """Return `array` as a numpy array, or raise a TypeError if it is not native float32."""
+    """Return `array` as a numpy array, unchanged; refuse all dtypes but native float32."""
     try:
         array = np.asarray(array)
     except ValueError:  # a ragged list
@@ -28,7 +28,7 @@ def float32(array: Any, name: str) -> np.ndarray:
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:
-    """Return the array itself if the kernels can read it, or a copy that they can read."""
+    """Return the array itself if the kernels can read it, else a copy."""
     flags = array.flags
     if flags.c_contiguous and flags.aligned:
         return array

@@ -1,4 +1,4 @@
-"""Check numbers that come from callers or files. Errors name them and say what is allowed."""
+"""Check numbers out of arguments or files: errors name them and say what is allowed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ LARGEST = 2**31 - 1  # kernel, stride, dilation, padding: sums and products stay
 
 
 def integer(value: Any, name: str, minimum: int = 1) -> int:
-    """Return `value` as an int of at least `minimum`. A bool or a float is refused."""
-    if type(value) is not int:  # a quick way out, because each operation checks a dozen ints
+    """Return `value` as an int of at least `minimum`; bool and float are refused."""
+    if type(value) is not int:  # nearly always it is, and each operation asks a dozen times
         if isinstance(value, bool):
             raise TypeError(f"{name} must be an integer, got {value!r}")
         try:
@@ -34,7 +34,7 @@ def pixels(value: Any, name: str, minimum: int = 1) -> int:
 
 
 def pair(value: Any, name: str, minimum: int = 1) -> tuple[int, int]:
-    """Return an int or a pair (rows, columns) as a pair of ints of at least `minimum`."""
+    """Return an int or a (rows, columns) pair as a pair of ints of at least `minimum`."""
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
             raise ValueError(f"{name} must be an int or a pair (rows, columns), got {value!r}")
@@ -44,7 +44,7 @@ def pair(value: Any, name: str, minimum: int = 1) -> tuple[int, int]:
 
 
 def real(value: Any, name: str) -> float:
-    """Return `value` as a float. A bool or a text is refused."""
+    """Return `value` as a float; bool and text are refused."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
@@ -54,7 +54,7 @@ def real(value: Any, name: str) -> float:
 
 
 def bounds(value: Any, name: str) -> tuple[float, float]:
-    """Return a pair (low, high) of floats with low <= high. Both may be infinite."""
+    """Return a pair (low, high) of floats with low <= high; either may be infinite."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise TypeError(f"{name} must be a pair (low, high), got {value!r}")
     low, high = real(value[0], name), real(value[1], name)

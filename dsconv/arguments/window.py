@@ -1,4 +1,4 @@
-"""Compute padding and output size of a sliding window, once for every layer kind.
+"""Place sliding windows: padding and output sizes, checked here for every layer kind.
 
 Public arguments such as ``stride=2`` or ``padding="same"`` become plain numbers here, so that
 `functional`, `cost` and `layers` agree on every rule and every error message.
@@ -14,7 +14,7 @@ Padding = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 
 
 class Window(NamedTuple):
-    """A kernel on a padded map: all numbers that place the window of a convolution or pooling."""
+    """Hold a kernel's place on a padded map: all that a convolution or a pooling slides with."""
 
     kernel: tuple[int, int]  # rows, columns
     stride: tuple[int, int]
@@ -24,7 +24,7 @@ class Window(NamedTuple):
 
 
 def _one_side(size: int, kernel: int, stride: int, dilation: int, padding: str) -> tuple[int, int]:
-    """Return the padding before and after one axis. The odd pixel of "same" goes to the end."""
+    """Return (before, after) of an axis under "same" or "valid"; an odd pixel goes to the end."""
     if padding == "valid":
         return 0, 0
     output = -(-size // stride)
@@ -39,7 +39,7 @@ def padding_pixels(
     stride: tuple[int, int],
     dilation: tuple[int, int],
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the padding ((top, bottom), (left, right)) in pixels for a map of `size`."""
+    """Return the padding of a map of `size` in pixels: ((top, bottom), (left, right))."""
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
             raise ValueError(f'padding must be "same", "valid" or numbers, got {padding!r}')
@@ -63,6 +63,13 @@ def padding_pixels(
     return (number, number), (number, number)
 
 
+def every_pixel(size: tuple[int, int], stride: Pair = 1) -> Window:
+    """Place a 1x1 kernel on a map of `size`: on each pixel, or on every stride-th."""
+    down, right = pair(stride, "stride")
+    output = -(-size[0] // down), -(-size[1] // right)
+    return Window((1, 1), (down, right), (1, 1), ((0, 0), (0, 0)), output)
+
+
 def window(
     size: tuple[int, int],
     kernel: Pair,
@@ -80,7 +87,7 @@ def window(
     Raises
     ------
     ValueError
-        If a number is out of range, or the output would be empty.
+        If numbers are out of range, or the output would be empty.
     """
     kernel = pair(kernel, "kernel")
     stride = pair(stride, "stride")

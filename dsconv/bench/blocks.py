@@ -15,7 +15,7 @@ from dsconv import cost, functional, models
 from dsconv.bench.recorder import Recorder
 from dsconv.bench.results import Comparison, Packing, Timed
 from dsconv.bench.timing import Function
-from dsconv.kernels.packing import PackedWeight
+from dsconv.kernels.packed_weight import PackedWeight
 from dsconv.layers import Conv2D
 
 

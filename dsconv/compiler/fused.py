@@ -10,12 +10,14 @@ from typing import NamedTuple
 from dsconv.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Shape
 from dsconv.network.structure import LARGEST
 
+Weighted = Conv2D | DepthwiseConv2D | Dense
+
 
 class Stage(NamedTuple):
     """A layer with weights, and the batch norm that is folded into them."""
 
     name: str  # of the layer in the graph that is compiled: its weights have this name
-    layer: Conv2D | DepthwiseConv2D | Dense
+    layer: Weighted
     norm: str | None = None  # name of the batch norm
     epsilon: float = 0.0  # of the batch norm
 
@@ -76,7 +78,7 @@ class Fused(Layer):
         return Fused((*self.stages[:-1], last), self.residual)
 
 
-def wrap(name: str, layer: Conv2D | DepthwiseConv2D | Dense) -> Fused:
+def wrap(name: str, layer: Weighted) -> Fused:
     """Return a layer with weights as a chain of one stage."""
     return Fused((Stage(name, layer),))
 

@@ -15,16 +15,20 @@ from typing import Any
 import numpy as np
 
 from dsconv import layers
+from dsconv.arguments.window import every_pixel
 from dsconv.compiler import copies
-from dsconv.compiler.fused import Fused, Stage
+from dsconv.compiler.fused import Fused, Stage, Weighted
 from dsconv.compiler.node import PlacedNode, as_map
 from dsconv.compiler.places import VIEWS, Places
 from dsconv.compiler.weights import FoldedWeights
 from dsconv.kernels import dispatch
 from dsconv.kernels.named_program import Features, LayerLine, NamedProgram
+from dsconv.kernels.packed_weight import packing_of
+from dsconv.kernels.packing import Packing
 from dsconv.kernels.plans import StepPlan, copy_plan, pack_steps
-from dsconv.kernels.steps import UNBOUNDED, conv2d_op
+from dsconv.kernels.steps import UNBOUNDED, convolution_step
 from dsconv.kernels.winograd import best_tile, transform
+from dsconv.layers import Shape
 from dsconv.network.structure import Structure
 
 MOST_STEPS = 1 << 16  # of a model
@@ -106,33 +110,29 @@ def _bounds(clip: tuple[float, float] | None) -> tuple[float, float]:
 def _fused(at: PlacedNode) -> list[StepPlan]:
     """Plan one step for a chain of stages, whichever kernel it takes."""
     layer: Fused = at.layer  # type: ignore[assignment]
-    chain, last = layer.shapes(at.shapes), layer.last.layer
-    stages = dict(zip(("", "mid_", "in_"), reversed(layer.stages), strict=False))
-    fields: dict[str, Any] = {"bounds": _bounds(last.clip)}
+    shapes, first = layer.shapes(at.shapes), max(len(layer.stages) - 2, 0)
+    sliding = layer.stages[first].layer  # the depthwise stage, or the only one
+    window = every_pixel((1, 1))
+    if not isinstance(sliding, layers.Dense):
+        window = sliding.window([shapes[first]])
+    chain = [
+        (_packing(stage.layer, shape), _bounds(stage.layer.clip))
+        for stage, shape in zip(layer.stages, shapes, strict=False)
+    ]
     tile = 0
-    if len(stages) == 1 and isinstance(last, layers.Dense):
-        op = "pointwise"
-    elif len(stages) == 1 and isinstance(last, layers.DepthwiseConv2D):
-        op = "depthwise"
-        fields |= {"window": last.window(chain[:1]), "multiplier": last.multiplier}
-    elif len(stages) == 1:
-        assert isinstance(last, layers.Conv2D)
-        window, channels = last.window(chain[:1]), chain[0][2]
-        tile = best_tile(window, channels, last.filters, last.groups) if at.winograd else 0
-        op, numbers = conv2d_op(window, channels, last.filters, last.groups, tile)
-        fields |= {"window": window, **numbers}
-    else:
-        depthwise = stages["mid_"].layer
-        assert isinstance(depthwise, layers.DepthwiseConv2D)
-        low, high = _bounds(depthwise.clip)
-        fields |= {"window": depthwise.window([chain[-3]]), "mid_low": low, "mid_high": high}
-        op = "separable"
-        fields["multiplier"] = depthwise.multiplier
-        if "in_" in stages:
-            op = "inverted_residual"
-            low, high = _bounds(stages["in_"].layer.clip)
-            fields |= {"hidden": chain[1][2], "in_low": low, "in_high": high}
-    return [at.step(op, weights=partial(_arrays, stages, at.weights, tile), **fields)]
+    if at.winograd and len(chain) == 1 and isinstance(sliding, layers.Conv2D):
+        tile = best_tile(window, shapes[0][2], sliding.filters, sliding.groups)
+    op, output, fields = convolution_step(window, *chain, tile=tile)
+    stages = dict(zip(("", "mid_", "in_"), reversed(layer.stages), strict=False))
+    weights = partial(_arrays, stages, at.weights, tile)
+    return [at.step(op, output=output, window=window, weights=weights, **fields)]
+
+
+def _packing(layer: Weighted, shape: Shape) -> Packing:
+    """Return how the kernels take the weight of a layer with this input shape."""
+    kind = {layers.Dense: "dense", layers.DepthwiseConv2D: "depthwise", layers.Conv2D: "conv2d"}
+    groups = layer.groups if isinstance(layer, layers.Conv2D) else 1
+    return packing_of(kind[type(layer)], layer.parameters([shape])["weight"], groups)
 
 
 def _arrays(

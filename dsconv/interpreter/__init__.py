@@ -1,38 +1,35 @@
-"""Runs a graph layer by layer in double precision: what compiled models are compared with.
+"""Run a graph layer by layer in double precision, to compare compiled models with it.
 
 No layer is fused, folded or reordered, and nothing here is shared with the kernels. `values` has
-the layers, `bounds` the error bounds of a float32 evaluation and their derivation.
+the layers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dsconv.interpreter.bounds import Tensor, evaluate_with_bounds
 from dsconv.interpreter.values import Array, evaluate
 from dsconv.layers import Input
 from dsconv.network.check_weights import check_weights
+from dsconv.network.structure import Structure
 
-if TYPE_CHECKING:
-    from dsconv.graph import Graph
-
-__all__ = ["interpret", "interpret_with_bounds"]
+__all__ = ["checked_inputs", "interpret", "run_layers"]
 
 Inputs = Any  # an array, a tuple of arrays, or a dict of them by input name
 T = TypeVar("T")
 
 
-def interpret(graph: Graph, weights: Mapping[str, Any], x: Inputs) -> tuple[Array, ...]:
-    """The outputs of a graph in double precision.
+def interpret(graph: Structure, weights: Mapping[str, Any], x: Inputs) -> tuple[Array, ...]:
+    """Compute the outputs of a graph in double precision.
 
     Parameters
     ----------
     graph
-        Any graph that `Graph.validate` accepts.
+        Any graph that its method `validate` accepts.
     weights
         Float32 array by parameter name, as `Graph.init_weights` gives them.
     x
@@ -47,55 +44,23 @@ def interpret(graph: Graph, weights: Mapping[str, Any], x: Inputs) -> tuple[Arra
     Raises
     ------
     ValueError
-        Where x or the weights do not fit the graph; names the input or the parameter.
+        If x or the weights do not fit the graph; names the input or the parameter.
     TypeError
-        For weights that are not float32, or inputs that are neither float32 nor float64.
+        If weights are not float32, or inputs are neither float32 nor float64.
     """
-    return _run(graph, weights, _inputs(graph, x), evaluate)
+    return run_layers(graph, weights, checked_inputs(graph, x), evaluate)
 
 
-def interpret_with_bounds(
-    graph: Graph, weights: Mapping[str, Any], x: Inputs
-) -> tuple[tuple[Array, Array], ...]:
-    """The outputs of a graph, and how far those of a float32 evaluation can be from them.
-
-    The bound holds for each element, whatever the order of summation in a layer, with fused
-    multiply-adds or without, with batch norms folded into the convolutions or dense layers before
-    them or left apart, and with additions fused into these. One convolution y = sum w x + b over
-    T terms turns a bound e of its input into
-
-        sum |w| e + gamma(T + 1) (sum |w| (|x| + e) + |b|),  gamma(n) = n u / (1 - n u),  u = 2**-24
-
-    (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). The module `bounds`
-    derives this and the rule of every other layer. A float64 input counts as rounded to float32
-    first. Values must be finite and within the range of float32 throughout.
-
-    Each layer multiplies the worst case by sum |w|, while real errors mostly cancel: the bound is
-    sharp for a layer, useful for some ten, and says nothing about the end of a whole MobileNet.
-    Compare deep networks block by block, each from an input of its own.
-
-    Parameters, errors: those of `interpret`.
-
-    Returns
-    -------
-    tuple of (value, bound)
-        Two float64 batches for each of `graph.outputs`.
-    """
-    inputs = {
-        name: Tensor(value, np.abs(value - value.astype(np.float32)))
-        for name, value in _inputs(graph, x).items()
-    }
-    outputs = _run(graph, weights, inputs, evaluate_with_bounds)
-    return tuple((tensor.value, tensor.error) for tensor in outputs)
-
-
-def _run(
-    graph: Graph,
+def run_layers(
+    graph: Structure,
     weights: Mapping[str, NDArray[np.float32]],
     tensors: dict[str, T],
     step: Callable[..., tuple[T, ...]],
 ) -> tuple[T, ...]:
-    """Run `step` on every layer; a tensor is dropped after its last use."""
+    """Call ``step(layer, its weights, *tensors)`` for every layer, and return the output tensors.
+
+    `tensors` has the inputs by name. A tensor is dropped after its last use.
+    """
     check_weights(graph, weights)
     last_use = {tensor: name for name, node in graph.nodes.items() for tensor in node.inputs}
     for name, (_, layer, inputs) in graph.nodes.items():
@@ -114,8 +79,8 @@ def _run(
     return tuple(tensors[tensor] for tensor in graph.outputs)
 
 
-def _inputs(graph: Graph, x: Inputs) -> dict[str, Array]:
-    """The inputs by name as float64, checked."""
+def checked_inputs(graph: Structure, x: Inputs) -> dict[str, Array]:
+    """Return the inputs by name as float64; the errors are those of `interpret`."""
     graph.validate()
     names = graph.inputs
     if isinstance(x, tuple):

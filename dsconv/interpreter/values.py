@@ -1,4 +1,4 @@
-"""Every layer kind in double precision: the formulas of `dsconv.layers` as numpy expressions.
+"""Compute every layer kind in double precision: the formulas of `dsconv.layers` in numpy.
 
 Arrays are batches, (N, H, W, C) or (N, C). Windows run as a loop over the taps of the kernel, each
 of them one array operation on all pixels and channels.
@@ -22,7 +22,7 @@ Weights = Mapping[str, Array]  # of one layer: "weight", "bias", "gamma" ...
 
 
 def evaluate(layer: Layer, weights: Weights, *inputs: Array) -> tuple[Array, ...]:
-    """Outputs of one layer.
+    """Compute the outputs of one layer.
 
     Parameters
     ----------
@@ -212,24 +212,24 @@ _VALUES: dict[type[Layer], Callable[..., Array | tuple[Array, ...]]] = {
 
 
 def clipped(x: Array, bounds: tuple[float, float] | None) -> Array:
-    """min(max(x, low), high), or x where there are no bounds; NaN passes."""
+    """Return min(max(x, low), high), or x if there are no bounds; NaN passes."""
     return x if bounds is None else np.clip(x, *bounds)
 
 
 def batch_axis(axis: int, x: Array) -> int:
-    """An axis that counts without the batch as an axis of the batch x."""
+    """Return an axis that counts without the batch as an axis of the batch x."""
     return axis_index(axis, x.shape[1:]) + 1
 
 
 def broadcast(a: Array, b: Array) -> tuple[Array, Array]:
-    """The inputs of `Mul`, with factors (N, C) beside a map (N, H, W, C) as (N, 1, 1, C)."""
+    """Return the inputs of `Mul`, with factors (N, C) beside a map (N, H, W, C) as (N, 1, 1, C)."""
     if a.ndim == b.ndim:
         return a, b
     return (a[:, None, None], b) if a.ndim < b.ndim else (a, b[:, None, None])
 
 
 def channel_sums(x: Array, size: int) -> Array:
-    """Sum of x over `size` channels centred on each; channels outside of the map are zero."""
+    """Sum x over `size` channels centred on each; channels outside of the map are zero."""
     channels = x.shape[-1]
     reach = min(size // 2, channels - 1)
     frame = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(reach, reach)])
@@ -239,9 +239,10 @@ def channel_sums(x: Array, size: int) -> Array:
 def between(
     size: int, output: int, mode: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
-    """For each output row of `Resize` the two input rows it lies between, and how far from the low.
+    """Return the two input rows between which each output row of `Resize` lies, and its distance.
 
-    The positions are fractions of integers, so the rows are exact; fraction 0 never leaves `low`.
+    The distance is counted from the lower row, in rows. Positions are fractions of integers, so the
+    rows are exact; at distance 0 only the lower row counts.
     """
     i = np.arange(output, dtype=np.int64)
     if mode == "align_corners":
@@ -253,7 +254,7 @@ def between(
 
 
 def _taps(x: Array, window: Window, fill: float = 0.0) -> Iterator[tuple[tuple[int, int], Array]]:
-    """Each tap (row, column) of the kernel with the pixels (N, OH, OW, C) that it meets."""
+    """Yield each tap (row, column) of the kernel with the pixels (N, OH, OW, C) that it meets."""
     frame = []
     for axis in (0, 1):
         steps = (window.output[axis] - 1) * window.stride[axis]

@@ -1,143 +1,108 @@
-"""Weights in the order in which the kernels read them.
+"""Put weights in the order in which the kernels read them, and take them out again.
 
-    pointwise, dense, conv2d     panels of B for the GEMM tile       (src/microkernels/gemm.pxi)
-    winograd                     such panels for each matrix        (src/convolutions/winograd.pxi)
-    depthwise                    blocks of channels, tap by tap      (src/microkernels/depthwise.pxi)
+    panels        (..., N) as K rows for the GEMM tile, by groups    (src/microkernels/gemm.pxi)
+    matrices      such panels for each of Winograd's matrices        (src/ops/winograd.pxi)
+    blocks        channels block by block, tap by tap                (src/microkernels/depthwise.pxi)
+    vector        one number a channel, each group filled up to whole vecs
+    long vector   one number a channel, filled up to whole blocks
 
-The widths depend on the instruction set, so a packed weight belongs to one kernel module.
+Packed weights depend on two widths of a kernel module, `lanes` and `block`. The op and the geometry
+of a step tell the rest, so weights that are packed for one instruction set can be packed again for
+another.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
-from dsconv.arguments.arrays import float32
-from dsconv.arguments.numbers import integer
-from dsconv.kernels import dispatch
-from dsconv.kernels.memory import aligned_empty
 
-KINDS = ("conv2d", "depthwise", "pointwise", "dense")
-Widths = tuple[int, int]  # what packing depends on: `lanes` and `block` of a kernel module
-_RANKS = {
-    "conv2d": (4, "(KH, KW, Cin/groups, Cout)"),
-    "winograd": (4, "(side, side, Cin, Cout)"),  # transformed: see dsconv/winograd.py
-    "depthwise": (4, "(KH, KW, C, multiplier)"),
-    "pointwise": (2, "(Cin, Cout)"),
-    "dense": (2, "(Cin, Cout)"),
-}
+class Widths(NamedTuple):
+    """Floats of a vec, and of a panel or a depthwise block, of one kernel module."""
+
+    lanes: int
+    block: int
+
+    @classmethod
+    def of(cls, kernels: ModuleType) -> Widths:
+        """Return the widths of a kernel module."""
+        return cls(kernels.lanes, kernels.block)
 
 
-class PackedWeight:
-    """A weight array packed for one kind of layer; accepted wherever the array is.
+class Packing(NamedTuple):
+    """How one weight of a step is packed."""
 
-    Attributes
-    ----------
-    kind : str
-        "conv2d", "depthwise", "pointwise" or "dense".
-    shape : tuple of int
-        Shape of the array that was packed.
-    groups : int
-        Groups of the convolution that it was packed for.
-    """
+    form: str
+    shape: tuple[int, ...]  # of the plain array
+    groups: int = 1
 
-    __slots__ = ("kind", "shape", "groups", "isa", "data")
+    def floats(self, widths: Widths) -> int:
+        """Return the size of the packed weight."""
+        if self.form in ("blocks", "long vector"):
+            kernel, channels = self._kernel_and_channels()
+            return math.prod(kernel) * round_up(channels, widths.block)
+        columns = round_up(self.shape[-1] // self.groups, widths.lanes)
+        return math.prod(self.shape[:-1]) * self.groups * columns
 
-    def __init__(
-        self, kind: str, shape: tuple[int, ...], groups: int, isa: str, data: np.ndarray
-    ) -> None:
-        self.kind, self.shape, self.groups, self.isa, self.data = kind, shape, groups, isa, data
+    def pack(self, array: np.ndarray | None, data: np.ndarray, widths: Widths) -> None:
+        """Write the plain array, or zeros for None, into `data`, which has `floats` values."""
+        if array is None:
+            data[...] = 0
+        elif self.form in ("vector", "long vector"):
+            rows, columns = data.reshape(self.groups, -1), self.shape[0] // self.groups
+            rows[:, :columns] = array.reshape(self.groups, -1)
+            rows[:, columns:] = 0
+        elif self.form == "blocks":
+            _pack_blocks(array.reshape(self.shape), data, widths.block)
+        elif self.form == "panels":
+            _pack_panels(array.reshape(-1, self.shape[-1]), self.groups, data, widths)
+        else:
+            matrices = array.reshape(-1, *self.shape[2:])
+            for matrix, part in zip(matrices, data.reshape(len(matrices), -1), strict=True):
+                _pack_panels(matrix, 1, part, widths)
 
-    def __repr__(self) -> str:
-        return f"PackedWeight(kind={self.kind!r}, shape={self.shape}, isa={self.isa!r})"
+    def packed(self, array: np.ndarray | None, widths: Widths) -> np.ndarray:
+        """Return the packed array in memory of its own."""
+        data = np.empty(self.floats(widths), np.float32)
+        self.pack(array, data, widths)
+        return data
 
+    def unpack(self, data: np.ndarray, widths: Widths) -> np.ndarray:
+        """Return the plain array that `pack` wrote into `data`."""
+        if self.form == "blocks":
+            (rows, columns), channels = self._kernel_and_channels()
+            blocks = data.reshape(-1, rows * columns, widths.block).transpose(1, 0, 2)
+            return blocks.reshape(rows * columns, -1)[:, :channels].reshape(self.shape)
+        if self.form in ("vector", "long vector"):
+            columns = self.shape[0] // self.groups
+            return data.reshape(self.groups, -1)[:, :columns].reshape(self.shape)
+        matrices = math.prod(self.shape[:2]) if self.form == "matrices" else self.groups
+        depth = math.prod(self.shape[2:-1] if self.form == "matrices" else self.shape[:-1])
+        columns = self.shape[-1] // self.groups
+        parts = [_unpanelled(part, depth, columns, widths) for part in data.reshape(matrices, -1)]
+        joined = np.stack(parts) if self.form == "matrices" else np.hstack(parts)
+        return joined.reshape(self.shape)
 
-def pack(weight: Any, kind: str, *, groups: int = 1) -> PackedWeight:
-    """Pack a weight array for the kernels in use.
-
-    Parameters
-    ----------
-    weight : array_like of float32
-        (KH, KW, Cin/groups, Cout) for "conv2d", (KH, KW, C, multiplier) for "depthwise",
-        (Cin, Cout) for "pointwise" and "dense".
-    kind : {"conv2d", "depthwise", "pointwise", "dense"}
-    groups : int
-        Groups of the convolution, for "conv2d" alone.
-
-    Returns
-    -------
-    PackedWeight
-
-    Raises
-    ------
-    ValueError, TypeError
-        For another kind, rank, dtype, or a number of output channels that `groups` does not divide.
-    """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    if isinstance(weight, PackedWeight):
-        raise TypeError(f"weight is packed already: {weight!r}")
-    return pack_named(weight, "weight", kind, integer(groups, "groups"), aligned_empty)
-
-
-def pack_named(
-    weight: Any, name: str, kind: str, groups: int, empty: Callable[[int], np.ndarray]
-) -> PackedWeight:
-    """`pack` for an argument called `name`, into memory that `empty` gives.
-
-    `empty(floats)` is an uninitialised vector at a cache line, e.g. a `Block`.
-    """
-    weight = float32(weight, name)
-    rank, layout = _RANKS[kind]
-    if weight.ndim != rank:
-        raise ValueError(f"{name} must be {layout} for kind {kind!r}, got shape {weight.shape}")
-    if 0 in weight.shape:
-        raise ValueError(f"{name} must not be empty, got shape {weight.shape}")
-    if groups > 1 and kind != "conv2d":
-        raise ValueError(f'groups must be 1 for kind {kind!r}; only "conv2d" has groups')
-    if weight.shape[-1] % groups:
-        raise ValueError(f"groups must divide the output channels {weight.shape[-1]}, got {groups}")
-    data = empty(packed_floats(weight.shape, kind, groups))
-    if kind == "depthwise":
-        pack_depthwise(weight, data, dispatch.kernels)
-    elif _runs_as_depthwise(weight.shape, groups):
-        channels = (groups, weight.shape[3] // groups)
-        pack_depthwise(weight.reshape(*weight.shape[:2], *channels), data, dispatch.kernels)
-    elif kind == "winograd":
-        matrices = weight.reshape(-1, *weight.shape[2:])
-        for matrix, part in zip(matrices, data.reshape(len(matrices), -1), strict=True):
-            pack_panels(matrix, 1, part, dispatch.kernels)
-    else:
-        pack_panels(weight.reshape(-1, weight.shape[-1]), groups, data, dispatch.kernels)
-    data.flags.writeable = False
-    return PackedWeight(kind, weight.shape, groups, dispatch.isa, data)
+    def _kernel_and_channels(self) -> tuple[tuple[int, int], int]:
+        if self.form == "long vector":
+            return (1, 1), self.shape[0]
+        return self.shape[:2], math.prod(self.shape[2:])  # type: ignore[return-value]
 
 
-def packed_floats(
-    shape: tuple[int, ...], kind: str, groups: int = 1, widths: Widths | None = None
-) -> int:
-    """Size of a packed weight: output channels filled up to whole vecs, or depthwise blocks."""
-    lanes, block = widths or (dispatch.kernels.lanes, dispatch.kernels.block)
-    if kind == "depthwise" or _runs_as_depthwise(shape, groups):
-        return shape[0] * shape[1] * round_up(math.prod(shape[2:]), block)
-    return groups * math.prod(shape[:-1]) * round_up(shape[-1] // groups, lanes)
+def _unpanelled(data: np.ndarray, depth: int, columns: int, widths: Widths) -> np.ndarray:
+    """Return the (K, N) matrix of one group, or of one of Winograd's matrices."""
+    whole = columns // widths.block * widths.block
+    panels = data[: depth * whole].reshape(-1, depth, widths.block).transpose(1, 0, 2)
+    rest = data[depth * whole :].reshape(depth, -1)[:, : columns - whole]
+    return np.hstack([panels.reshape(depth, whole), rest])
 
 
-def round_up(number: int, step: int) -> int:
-    """The next multiple of `step`."""
-    return -(-number // step) * step
-
-
-def _runs_as_depthwise(shape: tuple[int, ...], groups: int) -> bool:
-    """Whether a grouped convolution has one input channel for each group."""
-    return groups > 1 and shape[2] == 1
-
-
-def pack_panels(weight: np.ndarray, groups: int, data: np.ndarray, widths: Any) -> None:
-    """Panels of `block` columns, the last one as narrow as whole vecs allow, group after group."""
+def _pack_panels(weight: np.ndarray, groups: int, data: np.ndarray, widths: Widths) -> None:
+    """Write panels of `block` columns, the last as narrow as whole vecs allow, group after group."""
     # weight: (K, N) -> (groups, [panels][K][block], [K][rest])
     depth, columns = weight.shape
     columns //= groups
@@ -159,12 +124,12 @@ def pack_panels(weight: np.ndarray, groups: int, data: np.ndarray, widths: Any) 
             rest[:, : columns - whole] = part[:, whole:]
 
 
-def pack_depthwise(weight: np.ndarray, data: np.ndarray, widths: Any) -> None:
-    """Blocks of output channels c * multiplier + m, zero-filled: [blocks][KH * KW][block]."""
+def _pack_blocks(weight: np.ndarray, data: np.ndarray, block: int) -> None:
+    """Write blocks of output channels c * multiplier + m, zero-filled: [blocks][KH * KW][block]."""
     # weight: (KH, KW, C, M) -> (KH * KW, C * M) -> (blocks, KH * KW, block)
     taps = weight.shape[0] * weight.shape[1]
     weight = weight.reshape(taps, -1)
-    channels, block = weight.shape[1], widths.block
+    channels = weight.shape[1]
     out = data.reshape(-1, taps, block)
     whole = channels // block
     out[:whole] = weight[:, : whole * block].reshape(taps, whole, block).transpose(1, 0, 2)
@@ -173,11 +138,66 @@ def pack_depthwise(weight: np.ndarray, data: np.ndarray, widths: Any) -> None:
         out[whole, :, : channels - whole * block] = weight[:, whole * block :]
 
 
-def pack_bias(bias: np.ndarray | None, channels: int, groups: int, width: int) -> np.ndarray:
-    """A bias per output channel, each group filled with zeros to a multiple of `width`."""
-    # bias: (N,) -> (groups, padded)
-    padded = round_up(channels // groups, width)
-    data = np.zeros((groups, padded), np.float32)
-    if bias is not None:
-        data[:, : channels // groups] = bias.reshape(groups, -1)
-    return data.reshape(-1)
+def round_up(number: int, step: int) -> int:
+    """Return the next multiple of `step`."""
+    return -(-number // step) * step
+
+
+def weights_of(op: str, geometry: Mapping[str, int]) -> dict[str, Packing]:
+    """Return how the weights of a step are packed, by the names that `Step` gives them.
+
+    Parameters
+    ----------
+    op
+        One of `OPS` of the kernels.
+    geometry
+        All fields of the step's geometry that are whole numbers.
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1, so that there can be no such weights.
+    """
+    g = geometry
+    c, oc, kernel = g["c"], g["oc"], (g["kh"], g["kw"])
+    depthwise = (*kernel, c, g["multiplier"])
+    channels = c * g["multiplier"]
+    side = g["tile"] + 2
+    found = {}
+    if op in ("pointwise", "standard"):
+        found = {
+            "weight": Packing("panels", (*kernel, c // max(g["groups"], 1), oc), g["groups"]),
+            "bias": Packing("vector", (oc,), g["groups"]),
+        }
+    elif op == "winograd":
+        found = {
+            "weight": Packing("matrices", (side, side, c, oc)),
+            "bias": Packing("vector", (oc,)),
+        }
+    elif op == "depthwise":
+        found = {
+            "weight": Packing("blocks", depthwise),
+            "bias": Packing("long vector", (channels,)),
+        }
+    elif op == "scale":
+        found = {"weight": Packing("vector", (c,)), "bias": Packing("vector", (c,))}
+    elif op == "l2":
+        found = {"weight": Packing("vector", (c,))}
+    elif op in ("separable", "inverted_residual"):
+        if op == "inverted_residual":
+            channels = g["hidden"]
+            depthwise = (*kernel, channels, 1)
+            found = {
+                "in_weight": Packing("panels", (c, channels)),
+                "in_bias": Packing("vector", (channels,)),
+            }
+        found |= {
+            "mid_weight": Packing("blocks", depthwise),
+            "mid_bias": Packing("long vector", (channels,)),
+            "weight": Packing("panels", (channels, oc)),
+            "bias": Packing("vector", (oc,)),
+        }
+    for field, packing in found.items():
+        if min(*packing.shape, packing.groups) < 1:
+            raise ValueError(f"{op}: {field} cannot have the shape {packing.shape}")
+    return found

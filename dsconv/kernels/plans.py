@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dsconv.kernels.memory import aligned_empty
-from dsconv.kernels.packing import round_up
+from dsconv.kernels.packing import Widths, round_up, weights_of
 from dsconv.kernels.steps import Place, geometry
-from dsconv.kernels.weights import Widths, weights_of
 
 CACHE_LINE = 16  # floats
 
@@ -48,7 +47,7 @@ def pack_steps(kernels: ModuleType, plans: Sequence[StepPlan]) -> tuple[list[Any
     ndarray of float32
         The memory that holds all their weights, each from a cache line on, read-only.
     """
-    widths = Widths(kernels.lanes, kernels.block)
+    widths = Widths.of(kernels)
     packings = [weights_of(plan.op, kernels.GEOMETRY | plan.geometry) for plan in plans]
     sizes = [{field: p.floats(widths) for field, p in wanted.items()} for wanted in packings]
     floats = aligned_empty(sum(round_up(n, CACHE_LINE) for each in sizes for n in each.values()))

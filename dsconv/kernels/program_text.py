@@ -93,8 +93,8 @@ def program_of(
     if (lanes, block) == (kernels.lanes, kernels.block):
         steps = [kernels.Step(*step) for step in described]
     else:
+        from dsconv.kernels.packing import Widths
         from dsconv.kernels.repacking import repacked
-        from dsconv.kernels.weights import Widths
 
         steps, floats = repacked(kernels, described, Widths(lanes, block), len(floats))
         check = _always_there

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsconv.kernels.packing import Packing, Widths, weights_of
 from dsconv.kernels.plans import StepPlan, pack_steps
-from dsconv.kernels.weights import Packing, Widths, weights_of
 
 if TYPE_CHECKING:
     from dsconv.kernels.program_text import DescribedStep

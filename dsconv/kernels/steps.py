@@ -1,159 +1,104 @@
-"""Steps for the kernels: checked shapes and packed weights become what src/program.pxi runs.
+"""Make steps for the kernels out of checked shapes and packed weights; src/frame/program.pxi runs them.
 
-A place is (slot, offset): slot 0 is the program's arena, slot i the i-th array of the call.
+A place is (array, offset): array 0 is the program's arena, array i the i-th of the call.
 """
 
 from __future__ import annotations
 
 import math
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dsconv.arguments.window import Window
-from dsconv.kernels.packing import pack_bias
+from dsconv.kernels.packed_weight import PackedWeight, packing_of
+from dsconv.kernels.packing import Packing, Widths, weights_of
 
 Bounds = tuple[float, float]
 Place = tuple[int, int]
+Map = tuple[int, int, int]  # height, width, channels
 UNBOUNDED: Bounds = (-math.inf, math.inf)
+
+_MAPS = ("h", "w", "c", "oh", "ow", "oc", "low", "high")
+_WINDOW = ("kh", "kw", "sh", "sw", "dh", "dw", "top", "bottom", "left", "right")
+
+
+class Convolution(NamedTuple):
+    """Hold what one convolution multiplies with, adds and clamps to."""
+
+    weight: PackedWeight
+    bias: np.ndarray | None = None
+    bounds: Bounds = UNBOUNDED
 
 
 def geometry(
-    shape: tuple[int, int, int],
-    output: tuple[int, int, int],
+    shape: Map,
+    output: Map,
     window: Window | None = None,
     bounds: Bounds = UNBOUNDED,
     **fields: Any,
 ) -> dict[str, Any]:
-    """Fields of struct Geometry (src/step.pxi); the number of images is set at every run."""
-    values = {
-        "h": shape[0], "w": shape[1], "c": shape[2],
-        "oh": output[0], "ow": output[1], "oc": output[2],
-        "low": bounds[0], "high": bounds[1],
-    }  # fmt: skip
+    """Return fields of struct Geometry (src/frame/geometry.pxi); each run sets the number of images."""
+    values: dict[str, Any] = dict(zip(_MAPS, (*shape, *output, *bounds), strict=True))
     if window:
-        (values["kh"], values["kw"]), (values["sh"], values["sw"]) = window.kernel, window.stride
-        (values["dh"], values["dw"]), (rows, columns) = window.dilation, window.pad
-        (values["top"], values["bottom"]), (values["left"], values["right"]) = rows, columns
+        kernel, stride, dilation, (rows, columns), _ = window
+        values |= zip(_WINDOW, (*kernel, *stride, *dilation, *rows, *columns), strict=True)
     return values | fields
 
 
-def conv2d(
-    kernels: ModuleType, shape: tuple[int, int, int], window: Window, channels: int, groups: int,
-    weight: np.ndarray, bias: np.ndarray | None, bounds: Bounds = UNBOUNDED,
-    x: Place = (1, 0), y: Place = (2, 0), residual: Place | None = None, tile: int = 0,
-) -> Any:  # fmt: skip
-    """Standard convolution: pointwise where the kernel is 1x1, depthwise with C groups.
+def convolution_step(
+    window: Window, *chain: tuple[Packing, Bounds], tile: int = 0
+) -> tuple[str, Map, dict[str, Any]]:
+    """Return op, output and further geometry of the step that runs one to three convolutions.
 
-    With a `tile` by Winograd's algorithm, with a weight of that kind.
+    `chain` has the weight and the clamp of each: any one, (depthwise, pointwise), or (pointwise,
+    depthwise, pointwise). `window` is that of the depthwise one, or of the only one. With a `tile`
+    the only one runs by Winograd's algorithm.
     """
-    if groups > 1 and groups == shape[2]:
-        multiplier = channels // groups
-        return depthwise(kernels, shape, window, multiplier, weight, bias, bounds, x, y)
-    fields = geometry(shape, (*window.output, channels), window, bounds, groups=groups, tile=tile)
-    pointwise = window.kernel == (1, 1) and groups == 1 and window.pad == ((0, 0), (0, 0))
-    weights = {"weight": weight, "bias": pack_bias(bias, channels, groups, kernels.lanes)}
-    op = "winograd" if tile else "pointwise" if pointwise else "standard"
-    return kernels.Step(op, fields, x, y, residual, weights)
+    fields: dict[str, Any] = {}
+    for (packing, bounds), prefix in zip(reversed(chain), ("", "mid_", "in_"), strict=False):
+        fields[f"{prefix}low"], fields[f"{prefix}high"] = bounds
+        if packing.form == "blocks":
+            fields["multiplier"] = packing.shape[3]
+        elif prefix == "in_":
+            fields["hidden"] = packing.shape[-1]
+    last = chain[-1][0]
+    channels = math.prod(last.shape[2:]) if last.form == "blocks" else last.shape[-1]
+    if len(chain) > 1:
+        op = "separable" if len(chain) == 2 else "inverted_residual"
+    elif last.form == "blocks":
+        op = "depthwise"
+    elif tile:
+        op, fields["tile"] = "winograd", tile
+    elif window.kernel == (1, 1) and last.groups == 1 and window.pad == ((0, 0), (0, 0)):
+        op = "pointwise"
+    else:
+        op, fields["groups"] = "standard", last.groups
+    return op, (*window.output, channels), fields
 
 
-def conv2d_op(
-    window: Window, channels: int, filters: int, groups: int, tile: int = 0
-) -> tuple[str, dict[str, int]]:
-    """Return the op that computes a standard convolution, and its own fields of the geometry.
-
-    One input channel in each group makes it a depthwise convolution, a 1x1 kernel without padding
-    and groups a pointwise one. With a `tile` it runs by Winograd's algorithm.
-    """
-    if groups > 1 and groups == channels:
-        return "depthwise", {"multiplier": filters // groups}
-    if tile:
-        return "winograd", {"tile": tile}
-    if window.kernel == (1, 1) and groups == 1 and window.pad == ((0, 0), (0, 0)):
-        return "pointwise", {}
-    return "standard", {"groups": groups}
-
-
-def depthwise(
-    kernels: ModuleType, shape: tuple[int, int, int], window: Window, multiplier: int,
-    weight: np.ndarray, bias: np.ndarray | None, bounds: Bounds = UNBOUNDED,
-    x: Place = (1, 0), y: Place = (2, 0),
-) -> Any:  # fmt: skip
-    """Depthwise convolution with C * multiplier output channels."""
-    channels = shape[2] * multiplier
-    fields = geometry(shape, (*window.output, channels), window, bounds, multiplier=multiplier)
-    weights = {"weight": weight, "bias": pack_bias(bias, channels, 1, kernels.block)}
-    return kernels.Step("depthwise", fields, x, y, None, weights)
-
-
-def separable(
-    kernels: ModuleType, shape: tuple[int, int, int], window: Window, multiplier: int,
-    channels: int, depthwise_weight: np.ndarray, depthwise_bias: np.ndarray | None,
-    weight: np.ndarray, bias: np.ndarray | None,
-    mid_bounds: Bounds = UNBOUNDED, bounds: Bounds = UNBOUNDED,
-    x: Place = (1, 0), y: Place = (2, 0), residual: Place | None = None,
-) -> Any:  # fmt: skip
-    """Depthwise and pointwise convolution in one pass."""
-    fields = geometry(
-        shape, (*window.output, channels), window, bounds,
-        multiplier=multiplier, mid_low=mid_bounds[0], mid_high=mid_bounds[1],
-    )  # fmt: skip
-    weights = {
-        "weight": weight,
-        "bias": pack_bias(bias, channels, 1, kernels.lanes),
-        "mid_weight": depthwise_weight,
-        "mid_bias": pack_bias(depthwise_bias, shape[2] * multiplier, 1, kernels.block),
-    }
-    return kernels.Step("separable", fields, x, y, residual, weights)
-
-
-def global_average(
-    kernels: ModuleType, shape: tuple[int, int, int], x: Place = (1, 0), y: Place = (2, 0)
-) -> Any:
-    """Mean over the pixels of a map."""
-    return kernels.Step("global_average", geometry(shape, (1, 1, shape[2])), x, y)
-
-
-def add(
-    kernels: ModuleType, shape: tuple[int, int, int], bounds: Bounds = UNBOUNDED,
-    x: Place = (1, 0), y: Place = (3, 0), residual: Place = (2, 0),
-) -> Any:  # fmt: skip
-    """Elementwise sum of x and residual."""
-    return kernels.Step("add", geometry(shape, shape, bounds=bounds), x, y, residual)
+def convolve(kernels: ModuleType, shape: Map, window: Window, *chain: Convolution) -> Any:
+    """Return the step that runs one to three convolutions in one pass, from array 1 to array 2."""
+    op, output, fields = convolution_step(
+        window,
+        *((packing_of(c.weight.kind, c.weight.shape, c.weight.groups), c.bounds) for c in chain),
+    )
+    numbers = geometry(shape, output, window, **fields)
+    packings, widths = weights_of(op, kernels.GEOMETRY | numbers), Widths.of(kernels)
+    weights = {}
+    for convolution, prefix in zip(reversed(chain), ("", "mid_", "in_"), strict=False):
+        weights[f"{prefix}weight"] = convolution.weight.data
+        weights[f"{prefix}bias"] = packings[f"{prefix}bias"].packed(convolution.bias, widths)
+    return kernels.Step(op, numbers, (1, 0), (2, 0), None, weights)
 
 
 def scale(
-    kernels: ModuleType, shape: tuple[int, int, int], factor: np.ndarray, shift: np.ndarray,
-    bounds: Bounds = UNBOUNDED, x: Place = (1, 0), y: Place = (2, 0),
-) -> Any:  # fmt: skip
-    """x * factor + shift, per channel."""
-    weights = {
-        "weight": pack_bias(factor, shape[2], 1, kernels.lanes),
-        "bias": pack_bias(shift, shape[2], 1, kernels.lanes),
-    }
-    return kernels.Step("scale", geometry(shape, shape, bounds=bounds), x, y, None, weights)
-
-
-def inverted_residual(
-    kernels: ModuleType, shape: tuple[int, int, int], window: Window, hidden: int, channels: int,
-    expand_weight: np.ndarray, expand_bias: np.ndarray | None,
-    depthwise_weight: np.ndarray, depthwise_bias: np.ndarray | None,
-    weight: np.ndarray, bias: np.ndarray | None,
-    in_bounds: Bounds = UNBOUNDED, mid_bounds: Bounds = UNBOUNDED, bounds: Bounds = UNBOUNDED,
-    x: Place = (1, 0), y: Place = (2, 0), residual: Place | None = None,
-) -> Any:  # fmt: skip
-    """Expansion to `hidden` channels, depthwise and projection in one pass."""
-    fields = geometry(
-        shape, (*window.output, channels), window, bounds, hidden=hidden,
-        mid_low=mid_bounds[0], mid_high=mid_bounds[1], in_low=in_bounds[0], in_high=in_bounds[1],
-    )  # fmt: skip
-    weights = {
-        "weight": weight,
-        "bias": pack_bias(bias, channels, 1, kernels.lanes),
-        "mid_weight": depthwise_weight,
-        "mid_bias": pack_bias(depthwise_bias, hidden, 1, kernels.block),
-        "in_weight": expand_weight,
-        "in_bias": pack_bias(expand_bias, hidden, 1, kernels.lanes),
-    }
-    return kernels.Step("inverted_residual", fields, x, y, residual, weights)
+    kernels: ModuleType, shape: Map, factor: np.ndarray, shift: np.ndarray, bounds: Bounds
+) -> Any:
+    """Return the step of x * factor + shift, per channel, from array 1 to array 2."""
+    packing, widths = Packing("vector", (shape[2],)), Widths.of(kernels)
+    weights = {"weight": packing.packed(factor, widths), "bias": packing.packed(shift, widths)}
+    return kernels.Step(
+        "scale", geometry(shape, shape, bounds=bounds), (1, 0), (2, 0), None, weights
+    )

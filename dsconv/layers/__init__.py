@@ -1,4 +1,4 @@
-"""The layer kinds of a graph, one small class each: shapes, parameters and cost, no arithmetic.
+"""Describe the layer kinds, one small class each: shapes, parameters and cost, no arithmetic.
 
 A layer holds its static attributes only; its name and its inputs belong to the graph's `Node`.
 Attributes are checked and brought to one form on construction: ``kernel=3`` becomes ``(3, 3)`` and

@@ -1,4 +1,4 @@
-"""Activations: the output has the shape of the input."""
+"""Describe activations: the output has the shape of the input."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dsconv.layers.base import Axis, Elementwise, Finite, Shape, axis_index, one
 
 @dataclass(frozen=True)
 class Clip(Elementwise):
-    """min(max(x, low), high): ReLU is (0, inf), ReLU6 is (0, 6)."""
+    """Clamp x to min(max(x, low), high): ReLU is (0, inf), ReLU6 is (0, 6)."""
 
     low: float
     high: float
@@ -29,7 +29,7 @@ class Clip(Elementwise):
 
 @dataclass(frozen=True)
 class LeakyReLU(Elementwise):
-    """x for x >= 0, slope * x below."""
+    """Return x for x >= 0, slope * x below."""
 
     slope: Finite = 0.1
 
@@ -38,28 +38,28 @@ class LeakyReLU(Elementwise):
 
 @dataclass(frozen=True)
 class HardSigmoid(Elementwise):
-    """min(max(x + 3, 0), 6) / 6, as MobileNetV3 defines it."""
+    """Return min(max(x + 3, 0), 6) / 6, as MobileNetV3 defines it."""
 
     kind = "hard_sigmoid"
 
 
 @dataclass(frozen=True)
 class HardSwish(Elementwise):
-    """x * min(max(x + 3, 0), 6) / 6, as MobileNetV3 defines it."""
+    """Return x * min(max(x + 3, 0), 6) / 6, as MobileNetV3 defines it."""
 
     kind = "hard_swish"
 
 
 @dataclass(frozen=True)
 class Sigmoid(Elementwise):
-    """1 / (1 + exp(-x))."""
+    """Return 1 / (1 + exp(-x))."""
 
     kind = "sigmoid"
 
 
 @dataclass(frozen=True)
 class Softmax(Elementwise):
-    """exp(x) / sum of exp(x) over `axis`, which counts without the batch (0 is the height)."""
+    """Return exp(x) / sum of exp(x) over `axis`; axes count without the batch."""
 
     axis: Axis = -1
 

@@ -1,4 +1,4 @@
-"""The base class of all layer kinds, and the checks of attributes and shapes that they share.
+"""Define the base class of all layer kinds, and the checks that they share.
 
 A kind is a frozen dataclass. The type of an attribute names the check of its values:
 ``kernel: Size`` is ``Annotated[Pair, pair]``, so `Layer.__post_init__` replaces ``kernel=3`` by
@@ -98,7 +98,7 @@ Border = Annotated[Padding, padding_form]
 
 @dataclass(frozen=True)
 class Layer:
-    """A kind of layer with its static attributes.
+    """Hold the static attributes of a layer, and tell what follows from them.
 
     Every method takes the shapes of the layer's inputs, without the batch.
     """
@@ -138,7 +138,7 @@ class Layer:
 
 
 class Elementwise(Layer):
-    """A layer with one input, whose output has the same shape."""
+    """Keep the shape of the only input."""
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         return [one(shapes)]
@@ -146,7 +146,7 @@ class Elementwise(Layer):
 
 @dataclass(frozen=True)
 class Input(Layer):
-    """An input of the graph: `shape` is (H, W, C) or (C,), without the batch."""
+    """Stand for an input of the graph: `shape` is (H, W, C) or (C,), without the batch."""
 
     shape: Counts
 

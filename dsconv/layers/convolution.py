@@ -1,4 +1,4 @@
-"""The layers with weights, where all mult-adds are: convolution, depthwise convolution, dense."""
+"""Describe the layers with mult-adds: convolution, depthwise convolution, dense."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _window = lru_cache(maxsize=1024)(window)
 
 
 class _Weighted(Layer):
-    """A layer with a weight, perhaps a bias, and a fused activation.
+    """Multiply with a weight, perhaps add a bias, and apply a fused activation.
 
     `clip` is that activation, min(max(y, low), high): passes of the compiler set it, builders of
     graphs leave it None.
@@ -45,7 +45,7 @@ class _Weighted(Layer):
 
 
 class _Convolution(_Weighted):
-    """The sliding window that standard and depthwise convolutions share."""
+    """Slide a window, as standard and depthwise convolutions do."""
 
     kernel: Pair
     stride: Pair
@@ -64,7 +64,7 @@ class _Convolution(_Weighted):
 
 @dataclass(frozen=True)
 class Conv2D(_Convolution):
-    """A standard or grouped convolution; with kernel (1, 1) a pointwise one.
+    """Convolve, perhaps in groups; with kernel (1, 1) pointwise.
 
     Parameters: weight (KH, KW, Cin / groups, filters), bias (filters,).
     Mult-adds: KH * KW * (Cin / groups) * filters * H * W with the output's H and W.
@@ -100,7 +100,7 @@ class Conv2D(_Convolution):
 
 @dataclass(frozen=True)
 class DepthwiseConv2D(_Convolution):
-    """One filter (or `multiplier` filters) for each input channel.
+    """Filter each input channel on its own, with one filter or `multiplier` filters.
 
     Output channel c * multiplier + m is filter m of input channel c.
     Parameters: weight (KH, KW, C, multiplier), bias (C * multiplier,).
@@ -131,7 +131,7 @@ class DepthwiseConv2D(_Convolution):
 
 @dataclass(frozen=True)
 class Dense(_Weighted):
-    """A fully connected layer, y = x @ weight + bias, on an input (Cin,).
+    """Connect fully: y = x @ weight + bias, for an input (Cin,).
 
     Parameters: weight (Cin, units), bias (units,). Mult-adds: Cin * units.
     """

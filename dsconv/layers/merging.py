@@ -1,4 +1,4 @@
-"""Layers with several inputs or several outputs."""
+"""Describe layers with several inputs or several outputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dsconv.layers.base import Axis, Counts, Layer, Limits, Shape, axis_index, o
 
 @dataclass(frozen=True)
 class Add(Layer):
-    """a + b of two equal shapes. `clip` is a fused activation, see `Conv2D`."""
+    """a + b of two equal shapes. `clip` is a fused activation."""
 
     clip: Limits = None
 
@@ -23,7 +23,7 @@ class Add(Layer):
 
 @dataclass(frozen=True)
 class Mul(Layer):
-    """a * b of two equal shapes, or of a map (H, W, C) and one factor for each channel.
+    """Return a * b of two equal shapes, or of a map (H, W, C) and one factor for each channel.
 
     The factors have the shape (C,) or (1, 1, C) and may be either input.
     """
@@ -43,7 +43,7 @@ class Mul(Layer):
 
 @dataclass(frozen=True)
 class Concat(Layer):
-    """The inputs one after the other along `axis`, which counts without the batch."""
+    """Join the inputs one after the other along `axis`, which counts without the batch."""
 
     axis: Axis = -1
 
@@ -65,7 +65,7 @@ class Concat(Layer):
 
 @dataclass(frozen=True)
 class Split(Layer):
-    """Parts of `sizes` one after the other along `axis`, which counts without the batch."""
+    """Cut into parts of `sizes` one after the other along `axis`; axes count without the batch."""
 
     sizes: Counts
     axis: Axis = -1

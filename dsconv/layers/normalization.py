@@ -1,4 +1,4 @@
-"""Batch norm, local response norm and L2 normalisation: the shape stays."""
+"""Describe batch norm, local response norm and L2 normalisation: the shape stays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dsconv.layers.base import Count, Elementwise, Finite, NotNegative, Shape, i
 
 @dataclass(frozen=True)
 class BatchNorm(Elementwise):
-    """gamma * (x - mean) / sqrt(variance + epsilon) + beta for each channel (the last axis).
+    """Return gamma * (x - mean) / sqrt(variance + epsilon) + beta for each (last) channel.
 
     Parameters: gamma, beta, mean, variance, each (C,); mean and variance are not trained.
     """
@@ -24,7 +24,7 @@ class BatchNorm(Elementwise):
 
 @dataclass(frozen=True)
 class LocalResponseNorm(Elementwise):
-    """x[c] / (bias + alpha * sum of x[k]^2) ** beta, k over `size` channels centred on c.
+    """Return x[c] / (bias + alpha * sum of x[k]^2) ** beta, k over `size` channels around c.
 
     Channels outside the map count as zero; `alpha` multiplies the plain sum, as in the AlexNet
     paper (section 3.3) and TensorFlow, and is not divided by `size` as in Caffe and PyTorch.
@@ -51,7 +51,7 @@ class LocalResponseNorm(Elementwise):
 
 @dataclass(frozen=True)
 class L2Normalize(Elementwise):
-    """scale[c] * x[c] / sqrt(sum over channels of x^2 + epsilon) at each pixel.
+    """Return scale[c] * x[c] / sqrt(sum over channels of x^2 + epsilon) at each pixel.
 
     Parameters: scale (C,), learned (SSD starts it at 20; ParseNet, arXiv 1506.04579).
     """

@@ -1,4 +1,4 @@
-"""Pooling over windows and over whole maps."""
+"""Describe pooling over windows and over whole maps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dsconv.layers.base import Border, Flag, Layer, Shape, Size, image
 
 
 class _Pool(Layer):
-    """The sliding window that max and average pooling share."""
+    """Slide a window, as max and average pooling do."""
 
     kernel: Pair
     stride: Pair
@@ -36,7 +36,7 @@ class _Pool(Layer):
 
 @dataclass(frozen=True)
 class MaxPool(_Pool):
-    """Largest value of each window; padding never wins.
+    """Take the largest value of each window; padding never wins.
 
     With `ceil` the output size rounds up, and the last window may reach beyond the padding.
     """
@@ -51,7 +51,7 @@ class MaxPool(_Pool):
 
 @dataclass(frozen=True)
 class AveragePool(_Pool):
-    """Mean of each window: over its pixels, or with `count_padding` over its pixels and padding.
+    """Average each window over its pixels, or with `count_padding` over pixels and padding.
 
     With `ceil` the output size rounds up; what a window covers beyond the padding never counts.
     """
@@ -67,7 +67,7 @@ class AveragePool(_Pool):
 
 @dataclass(frozen=True)
 class GlobalAveragePool(Layer):
-    """Mean of each channel's map: (H, W, C) -> (C,), or (1, 1, C) with `keep_dims`."""
+    """Average each channel's map: (H, W, C) -> (C,), or (1, 1, C) with `keep_dims`."""
 
     keep_dims: Flag = False
 

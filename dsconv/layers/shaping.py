@@ -1,4 +1,4 @@
-"""Layers that move values without computing with them (Resize alone interpolates)."""
+"""Describe layers that move values and compute nothing (Resize alone interpolates)."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _Steps = Annotated[tuple[int, ...], partial(integers, minimum=-LARGEST)]
 
 @dataclass(frozen=True)
 class ChannelShuffle(Layer):
-    """Channels seen as (groups, C / groups), transposed, and flattened again.
+    """View the channels as (groups, C / groups), transpose, and flatten again.
 
     Output channel j * groups + g is input channel g * (C / groups) + j (ShuffleNet,
     arXiv 1707.01083, section 3.1).
@@ -37,7 +37,7 @@ class ChannelShuffle(Layer):
 
 @dataclass(frozen=True)
 class SpaceToDepth(Layer):
-    """Squares of block x block pixels become channels: (H, W, C) -> (H/b, W/b, b*b*C).
+    """Turn squares of block x block pixels into channels: (H, W, C) -> (H/b, W/b, b*b*C).
 
     TensorFlow's channel order: output channel (dy * b + dx) * C + c is input channel c of the
     pixel in row dy and column dx of the square.
@@ -58,7 +58,7 @@ class SpaceToDepth(Layer):
 
 @dataclass(frozen=True)
 class Pad(Layer):
-    """Zeros around a map: an int, (rows, columns) or ((top, bottom), (left, right)) pixels."""
+    """Put zeros around a map: an int, (rows, columns) or ((top, bottom), (left, right)) pixels."""
 
     padding: Border
 
@@ -82,7 +82,7 @@ class Pad(Layer):
 
 @dataclass(frozen=True)
 class Resize(Layer):
-    """Bilinear interpolation of a map to height x width.
+    """Interpolate a map bilinearly to height x width.
 
     Output row i reads the input at row i * (in - 1) / (out - 1) under "align_corners" (row 0
     where out is 1), and at (i + 1/2) * in / out - 1/2, clamped to the map, under "half_pixel";
@@ -106,7 +106,7 @@ class Resize(Layer):
 
 @dataclass(frozen=True)
 class Reshape(Layer):
-    """The same values in the same order in another `shape` (no batch); one size may be -1."""
+    """Give the values another `shape` (no batch) in the same order; one size may be -1."""
 
     shape: _Sizes
 
@@ -127,7 +127,7 @@ class Reshape(Layer):
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """All values in a row: (H, W, C) -> (H * W * C,), channels fastest."""
+    """Put all values in a row: (H, W, C) -> (H * W * C,), channels fastest."""
 
     kind = "flatten"
 
@@ -137,7 +137,7 @@ class Flatten(Layer):
 
 @dataclass(frozen=True)
 class Transpose(Layer):
-    """Output axis i is input axis permutation[i]; axes count without the batch."""
+    """Reorder the axes: output axis i is input axis permutation[i], without the batch."""
 
     permutation: _Indices
 
@@ -160,7 +160,7 @@ class Transpose(Layer):
 
 @dataclass(frozen=True)
 class Slice(Layer):
-    """A strided part: output index i reads input index starts + i * steps, i < sizes, on each axis.
+    """Take a strided part: output index i reads input index starts + i * steps on each axis.
 
     Axes count without the batch; each has its start, size and step, and a step may be negative.
     """
@@ -196,7 +196,7 @@ class Slice(Layer):
 
 @dataclass(frozen=True)
 class Broadcast(Layer):
-    """Axes of size 1 repeated until the input has `shape` (no batch), as in numpy's broadcasting.
+    """Repeat axes of size 1 until the input has `shape` (no batch), as numpy broadcasts.
 
     The input has as many axes as `shape`.
     """

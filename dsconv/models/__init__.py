@@ -1,6 +1,8 @@
-"""The networks by name: `names`, `get`, and each builder itself, e.g. `models.mobilenet_v1`.
+"""Build the networks by name: `names`, `get`, and each builder itself, e.g. `models.mobilenet_v1`.
 
-Each topology has a file of its own in `topologies`, which is imported at its first use.
+Every builder takes `resolution`, the height and width of the input or the pair of them, and
+`classes`, the number of classes. Each topology has a file of its own in `topologies`, which is
+imported at its first use.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ __all__ = [
 
 
 def names() -> tuple[str, ...]:
-    """Names of all networks."""
+    """Return the names of all networks."""
     return tuple(_FILES)
 
 
@@ -101,12 +103,13 @@ def get(name: str, **options: Any) -> Graph:
     Raises
     ------
     ValueError
-        For an unknown name, or options that the builder refuses.
+        If the name is unknown, or the builder refuses the options.
     """
     return _builder(name)(**options)
 
 
 def _builder(name: str) -> Callable[..., Graph]:
+    """Return the function that builds a network."""
     if name not in _FILES:
         raise ValueError(f"unknown model {name!r}, known are {', '.join(names())}")
     return getattr(import_module(f"dsconv.models.topologies.{_FILES[name]}"), name)

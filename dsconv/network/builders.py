@@ -20,7 +20,7 @@ Name = str | None
 
 
 class Builders(Structure):
-    """A structure with a method for each layer kind; it returns the name of the output tensor."""
+    """Add layers by a method for each kind, which returns the name of the output tensor."""
 
     def input(self, shape: Shape, name: str = "input") -> str:
         return self._add(layers.Input, (), name, shape=shape)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bounds import interpret_with_bounds
 from compiled import assert_bits
 from hypothesis import given
 from random_graphs import RandomGraph, random_graphs, random_inputs, random_weights
@@ -19,7 +20,6 @@ from tolerance import assert_close
 from dsconv import models
 from dsconv.compiler.model import PICKLE
 from dsconv.graph import Graph
-from dsconv.interpreter import interpret_with_bounds
 from dsconv.kernels import dispatch
 
 

@@ -30,7 +30,7 @@ from dsconv import models
 from dsconv.files.load import load
 from dsconv.files.save import save
 from dsconv.kernels import dispatch
-from dsconv.kernels.weights import Widths, weights_of
+from dsconv.kernels.packing import Widths, weights_of
 
 
 @pytest.fixture(params=["here", "elsewhere"])
@@ -68,7 +68,7 @@ def test_any_widths(isa: Any, tmp_path: Path, case: RandomGraph, widths: Widths)
     save(model, path)
     content = Content(path)
     parts: list[np.ndarray] = [np.zeros(0, np.float32)]
-    lines, own = [], Widths(isa.lanes, isa.block)
+    lines, own = [], Widths.of(isa)
     for step, line in zip(model._program.steps, content.fields["step"], strict=True):
         for field, packing in weights_of(step.op, isa.GEOMETRY | step.geometry).items():
             data = np.empty(packing.floats(widths), np.float32)

@@ -186,17 +186,10 @@ def test_an_empty_output(operation):
     refused(ValueError, "kernel 3 at dilation 3", operation, dilation=3, padding="valid")
 
 
-@each(STRIDED)
+@each([*STRIDED, "global_average_pool"])
 def test_an_empty_map(operation):
     for shape in ((0, 6, 4), (5, 0, 4), (2, 0, 0, 4)):
-        message = "^the output (height|width) would be empty: input (height|width) 0 "
-        refused(ValueError, message, operation, x=ones(*shape))
-
-
-def test_an_empty_map_has_no_mean():
-    for shape in ((0, 6, 4), (5, 0, 4), (0, 0, 0, 4)):
-        message = "^x must have at least one pixel, got shape"
-        refused(ValueError, message, "global_average_pool", x=ones(*shape))
+        refused(ValueError, "^x must have at least one pixel .*, got", operation, x=ones(*shape))
 
 
 @each(CLAMPS)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from bounds import interpret_with_bounds
 from random_graphs import random_inputs
 from tolerance import assert_close
 
 from dsconv.graph import Graph
-from dsconv.interpreter import interpret_with_bounds
 
 Arrays = tuple[np.ndarray, ...]
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import onnx
+from bounds import UNIT_ROUNDOFF, Tensor, evaluate_with_bounds, gamma
 from tolerance import assert_close
 
 from dsconv.graph import Graph
-from dsconv.interpreter.bounds import UNIT_ROUNDOFF, Tensor, evaluate_with_bounds, gamma
 from dsconv.layers import Input, Layer, LocalResponseNorm, Resize
 from dsconv.onnx.writing.export import to_onnx
 

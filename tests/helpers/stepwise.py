@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from bounds import interpret_with_bounds
 from compiled import assert_bits, outputs
 from tolerance import assert_close
 
 from dsconv.compiler.passes import optimise
 from dsconv.graph import Graph
-from dsconv.interpreter import interpret_with_bounds
 from dsconv.layers import Input
 
 Tensors = dict[str, np.ndarray]

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bounds import interpret_with_bounds
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from layer_cases import ALL, name_of, random_weights
 
 from dsconv import layers, models, reference
 from dsconv.graph import Graph
-from dsconv.interpreter import interpret, interpret_with_bounds
+from dsconv.interpreter import interpret
 from dsconv.layers import (
     KINDS,
     AveragePool,
@@ -101,36 +102,28 @@ def fits(layer: layers.Layer, shape: tuple[int, ...]) -> bool:
     return True
 
 
-@given(
-    sizes, sizes, windows, st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), st.integers()
-)
-@settings(max_examples=100, deadline=None)
-def test_conv2d_is_that_of_the_reference(height, width, window, groups, depth, per_group, seed):
-    layer = Conv2D(groups * per_group, groups=groups, **window)
-    assume(fits(layer, (height, width, groups * depth)))
-    seed = abs(seed)
-    x = integers(seed, height, width, groups * depth)
-    weight = integers(seed + 1, *window["kernel"], depth, groups * per_group)
-    weights = {"weight": weight}
-    if window["bias"]:
-        weights["bias"] = integers(seed + 2, groups * per_group)
-    options = {key: window[key] for key in ("stride", "padding", "dilation")}
-    expected, _ = reference.conv2d(x, **weights, groups=groups, **options)
-    np.testing.assert_array_equal(run(layer, x, **weights), expected)
+few = st.integers(1, 3)
 
 
-@given(sizes, sizes, windows, st.integers(1, 3), st.integers(1, 3), st.integers())
-@settings(max_examples=100, deadline=None)
-def test_depthwise_conv2d_is_that_of_the_reference(height, width, window, channels, many, seed):
-    layer = DepthwiseConv2D(multiplier=many, **window)
+@given(st.booleans(), sizes, sizes, windows, few, few, st.integers(1, 2), st.integers(0, 999))
+@settings(max_examples=200, deadline=None)
+def test_convolutions_are_those_of_the_reference(
+    depthwise, height, width, window, groups, depth, per_group, seed
+):
+    kernel, options = window["kernel"], {k: window[k] for k in ("stride", "padding", "dilation")}
+    if depthwise:
+        layer, naive = DepthwiseConv2D(multiplier=depth, **window), reference.depthwise_conv2d
+        channels, shape, filters = groups, (*kernel, groups, depth), groups * depth
+    else:
+        filters, options["groups"] = groups * per_group, groups
+        layer, naive = Conv2D(filters, groups=groups, **window), reference.conv2d
+        channels, shape = groups * depth, (*kernel, depth, filters)
     assume(fits(layer, (height, width, channels)))
-    seed = abs(seed)
     x = integers(seed, height, width, channels)
-    weights = {"weight": integers(seed + 1, *window["kernel"], channels, many)}
+    weights = {"weight": integers(seed + 1, *shape)}
     if window["bias"]:
-        weights["bias"] = integers(seed + 2, channels * many)
-    options = {key: window[key] for key in ("stride", "padding", "dilation")}
-    expected, _ = reference.depthwise_conv2d(x, **weights, **options)
+        weights["bias"] = integers(seed + 2, filters)
+    expected, _ = naive(x, **weights, **options)
     np.testing.assert_array_equal(run(layer, x, **weights), expected)
 
 
@@ -351,23 +344,9 @@ def counting(*shape: int) -> np.ndarray:
     return np.arange(math.prod(shape), dtype=np.float64).reshape(shape)
 
 
-def test_channel_shuffle():
-    assert run(layers.ChannelShuffle(2), [[[0, 1, 2, 3, 4, 5]]]).ravel().tolist() == [
-        0,
-        3,
-        1,
-        4,
-        2,
-        5,
-    ]
-    assert run(layers.ChannelShuffle(3), [[[0, 1, 2, 3, 4, 5]]]).ravel().tolist() == [
-        0,
-        2,
-        4,
-        1,
-        3,
-        5,
-    ]
+@pytest.mark.parametrize("groups, expected", [(2, [0, 3, 1, 4, 2, 5]), (3, [0, 2, 4, 1, 3, 5])])
+def test_channel_shuffle(groups, expected):
+    assert run(layers.ChannelShuffle(groups), [[range(6)]]).ravel().tolist() == expected
 
 
 def test_space_to_depth():

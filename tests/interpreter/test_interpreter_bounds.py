@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bounds import Tensor, evaluate_with_bounds, gamma, interpret_with_bounds
 from float32_layers import F, evaluate32, fold, run32
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +15,6 @@ from layer_cases import ALL, LINEAR, MAP, name_of, random_weights
 
 from dsconv import layers, reference
 from dsconv.graph import Graph
-from dsconv.interpreter import interpret_with_bounds
-from dsconv.interpreter.bounds import Tensor, evaluate_with_bounds, gamma
 from dsconv.interpreter.values import evaluate
 from dsconv.layers import Layer
 

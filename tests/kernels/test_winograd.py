@@ -31,8 +31,7 @@ from dsconv import models
 from dsconv.arguments.window import window
 from dsconv.graph import Graph
 from dsconv.kernels import dispatch, steps, winograd
-from dsconv.kernels.memory import aligned_empty
-from dsconv.kernels.packing import pack_named
+from dsconv.kernels.plans import StepPlan, pack_steps
 from dsconv.layers import Add
 
 TILES = (2, 4)
@@ -57,13 +56,14 @@ class Layer:
         self.shape = (len(self.x), *self.window.output, self.filters)
 
     def __call__(self, kernels: ModuleType, images: slice = slice(None), threads: int = 1) -> Any:
-        weight = winograd.transform(self.weight, self.tile)
-        packed = pack_named(weight, "weight", "winograd", 1, aligned_empty)
         shape, second = self.x.shape[1:], self.residual is not None
-        step = steps.conv2d(
-            kernels, shape, self.window, self.filters, 1, packed.data, self.bias, self.bounds,
-            y=(2 + second, 0), residual=(2, 0) if second else None, tile=self.tile,
+        fields = steps.geometry(shape, self.shape[1:], self.window, self.bounds, tile=self.tile)
+        plain = {"weight": winograd.transform(self.weight, self.tile), "bias": self.bias}
+        plan = StepPlan(
+            "winograd", fields, (1, 0), (2 + second, 0), (2, 0) if second else None,
+            weights=lambda: plain,
         )  # fmt: skip
+        (step,), _ = pack_steps(kernels, [plan])
         inputs = [self.x] if self.residual is None else [self.x, self.residual]
         arrays = [array[images] for array in (*inputs, np.full(self.shape, np.nan, np.float32))]
         sizes = tuple(math.prod(array.shape[1:]) for array in arrays)

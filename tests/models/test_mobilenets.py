@@ -1,4 +1,4 @@
-"""MobileNetV1 and V2: every published count, the layer names, and bad arguments."""
+"""MobileNetV1 and V2: published shares and grids, the layer names, and bad arguments."""
 
 from __future__ import annotations
 
@@ -13,45 +13,6 @@ from dsconv.graph import Graph
 from dsconv.layers import Add, BatchNorm, Clip, Conv2D, Dense, DepthwiseConv2D
 from dsconv.models import mobilenet_v1, mobilenet_v1_shallow, mobilenet_v1_standard, mobilenet_v2
 from dsconv.models.topologies.mobilenet_v2 import features, rounded
-
-# MobileNetV1 (arXiv 1704.04861, tables 4 to 7): exact mult-adds, and the figures that are printed
-V1 = [  # builder, alpha, resolution, exact mult-adds, published millions
-    (mobilenet_v1, 1.0, 224, 568_740_352, 569),
-    (mobilenet_v1, 0.75, 224, 325_400_448, 325),
-    (mobilenet_v1, 0.5, 224, 149_497_088, 149),
-    (mobilenet_v1, 0.25, 224, 41_030_272, 41),
-    (mobilenet_v1, 1.0, 192, 418_121_728, 418),
-    (mobilenet_v1, 1.0, 160, 290_675_200, 290),
-    (mobilenet_v1, 1.0, 128, 186_400_768, 186),
-    (mobilenet_v1, 0.5, 160, 76_524_800, 76),
-    (mobilenet_v1_shallow, 1.0, 224, 307_323_392, 307),
-]
-
-
-@pytest.mark.parametrize(("build", "alpha", "resolution", "exact", "published"), V1)
-def test_v1_mult_adds(
-    build: Any, alpha: float, resolution: int, exact: int, published: int
-) -> None:
-    assert build(alpha=alpha, resolution=resolution).cost().mult_adds == exact
-    assert published in (exact // 10**6, round(exact / 1e6))  # truncated or rounded
-
-
-def test_v1_parameters() -> None:
-    cost = mobilenet_v1().cost()
-    assert (cost.weights, cost.trainable_parameters) == (4_209_088, 4_231_976)
-    assert mobilenet_v1(0.5, 160).cost().weights == 1_319_648
-    assert mobilenet_v1_shallow().cost().weights == 2_875_328
-    published = {1.0: "4.2", 0.75: "2.6", 0.5: "1.3", 0.25: "0.5"}
-    for alpha, millions in published.items():
-        assert f"{mobilenet_v1(alpha).cost().weights / 1e6:.1f}" == millions
-
-
-def test_v1_with_full_convolutions() -> None:
-    """Published as 4866 M and 29.3 M, the mult-adds without the classifier."""
-    cost = mobilenet_v1_standard().cost()
-    assert cost.mult_adds == 4_867_293_184
-    assert cost.mult_adds - cost.by_layer()["logits"].mult_adds == 4_866_269_184
-    assert f"{cost.weights / 1e6:.1f}" == "29.3"
 
 
 def test_v1_shares_by_kind() -> None:
@@ -94,26 +55,6 @@ V2_GRID = {
 def test_v2_grid(alpha: float, resolution: int, padding: str) -> None:
     cost = mobilenet_v2(alpha, resolution, padding=padding).cost()
     assert cost.mult_adds // 10**6 == V2_GRID[alpha, resolution]
-
-
-def test_v2_exact_mult_adds() -> None:
-    assert mobilenet_v2(1.0).cost().mult_adds == 300_774_272
-    assert mobilenet_v2(1.4).cost().mult_adds == 582_195_824
-
-
-@pytest.mark.parametrize(
-    ("alpha", "parameters"),
-    [
-        (1.4, 6_108_776),
-        (1.3, 5_386_792),
-        (1.0, 3_504_872),
-        (0.75, 2_636_424),
-        (0.5, 1_968_680),
-        (0.35, 1_677_128),
-    ],
-)
-def test_v2_trainable_parameters(alpha: float, parameters: int) -> None:
-    assert mobilenet_v2(alpha).cost().trainable_parameters == parameters
 
 
 def test_v2_rounding() -> None:
@@ -226,17 +167,11 @@ BUILDERS = [mobilenet_v1, mobilenet_v1_standard, mobilenet_v1_shallow, mobilenet
 
 
 @pytest.mark.parametrize("build", BUILDERS)
-def test_json_and_weights(build: Any) -> None:
+def test_weights_are_those_that_the_cost_counts(build: Any) -> None:
     graph = build(alpha=0.25, resolution=(64, 96), softmax=True)
-    graph.validate()
-    again = Graph.from_json(graph.to_json())
-    assert again.nodes == graph.nodes and again.outputs == ("softmax",)
-    weights = graph.init_weights(1)
-    trained = {n: a.size for n, a in weights.items() if n.rpartition("/")[2] not in _STATISTICS}
-    assert sum(trained.values()) == graph.cost().trainable_parameters
-
-
-_STATISTICS = ("mean", "variance")
+    sizes = {name: array.size for name, array in graph.init_weights(1).items()}
+    trained = [n for name, n in sizes.items() if not name.endswith(("/mean", "/variance"))]
+    assert sum(trained) == graph.cost().trainable_parameters
 
 
 @pytest.mark.parametrize("build", BUILDERS)
@@ -249,10 +184,7 @@ _STATISTICS = ("mean", "variance")
         ({"alpha": float("inf")}, ValueError, "alpha must be finite"),
         ({"alpha": "1.0"}, TypeError, "alpha must be a number"),
         ({"alpha": 1e9}, ValueError, "layer 'conv0': .* more than"),
-        ({"resolution": 0}, ValueError, "resolution must be at least 1, got 0"),
-        ({"resolution": 224.5}, TypeError, "resolution must be an integer"),
         ({"resolution": 10**6}, ValueError, "layer 'input': .* more than"),
-        ({"classes": 0}, ValueError, "classes must be at least 1"),
         ({"padding": "valid"}, ValueError, 'padding must be "same" or "symmetric", got .valid'),
         ({"padding": 1}, ValueError, 'padding must be "same" or "symmetric"'),
         ({"batch_norm_epsilon": -1}, ValueError, "layer 'conv0/bn': epsilon must be"),

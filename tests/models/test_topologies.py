@@ -73,6 +73,9 @@ PARTS = [  # name, patterns of layer names, count by counter
 ]
 
 ROUNDED = [  # name, arguments, counter, patterns, count, digits: where no integer is documented
+    ("mobilenet_v1", {"alpha": 0.75}, "weights", ("*",), 2.6e6, 2),
+    ("mobilenet_v1", {"alpha": 0.25}, "weights", ("*",), 0.5e6, 1),
+    ("mobilenet_v1_standard", {}, "weights", ("*",), 29.3e6, 3),
     ("ssd_mobilenet_v2", {}, "exact", EXTRAS, 1.2591e9, 5),
     ("ssdlite_mobilenet_v2", {}, "exact", EXTRAS, 0.1776e9, 4),
     ("ssd300_vgg16", {}, "exact", ("*",), 34.36e9, 4),

@@ -11,29 +11,9 @@ import pytest
 from small_models import small_graph
 
 import dsconv.graph
+from dsconv import layers
 from dsconv.graph import Graph
-from dsconv.layers import (
-    KINDS,
-    AveragePool,
-    BatchNorm,
-    Clip,
-    Concat,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    GlobalAveragePool,
-    L2Normalize,
-    Layer,
-    LeakyReLU,
-    MaxPool,
-    Mul,
-    Pad,
-    Reshape,
-    Resize,
-    Softmax,
-    Split,
-    Transpose,
-)
+from dsconv.layers import KINDS, Layer
 from dsconv.network.structure import Node, run_order
 
 
@@ -54,7 +34,7 @@ def test_names_and_shapes() -> None:
     assert graph.shape("split_1:1") == (8, 8, 3)
     assert graph.tensors("split_1") == ("split_1:0", "split_1:1")
     assert graph.input_shapes("split_1") == [(8, 8, 4)]
-    assert graph.nodes["split_1"] == Node("split_1", Split((1, 3)), ("conv2d_1",))
+    assert graph.nodes["split_1"] == Node("split_1", layers.Split((1, 3)), ("conv2d_1",))
 
 
 def test_automatic_names_are_not_searched_for_again_and_again() -> None:
@@ -108,25 +88,40 @@ def test_every_kind_has_a_builder_method() -> None:
 @pytest.mark.parametrize(
     ("build", "layer"),
     [
-        (lambda g, x: g.conv2d(x, 8, 3, stride=2, groups=2), Conv2D(8, 3, 2, groups=2)),
-        (lambda g, x: g.depthwise_conv2d(x, 5, multiplier=2), DepthwiseConv2D(5, multiplier=2)),
-        (lambda g, x: g.dense(g.flatten(x), 3, False), Dense(3, False)),
-        (lambda g, x: g.batch_norm(x, 1e-5), BatchNorm(1e-5)),
-        (lambda g, x: g.l2_normalize(x, 1e-6), L2Normalize(1e-6)),
-        (lambda g, x: g.clip(x, -1, 1), Clip(-1, 1)),
-        (lambda g, x: g.relu(x), Clip(0, math.inf)),
-        (lambda g, x: g.relu6(x), Clip(0, 6)),
-        (lambda g, x: g.leaky_relu(x, 0.2), LeakyReLU(0.2)),
-        (lambda g, x: g.softmax(x, 0), Softmax(0)),
-        (lambda g, x: g.mul(x, x), Mul()),
-        (lambda g, x: g.concat(x, x, axis=0), Concat(0)),
-        (lambda g, x: g.max_pool(x, 3, 2, ceil=True), MaxPool(3, 2, ceil=True)),
-        (lambda g, x: g.average_pool(x, 3, padding=1), AveragePool(3, padding=1)),
-        (lambda g, x: g.global_average_pool(x, True), GlobalAveragePool(True)),
-        (lambda g, x: g.pad(x, 1), Pad(1)),
-        (lambda g, x: g.resize(x, 9, 9, "align_corners"), Resize(9, 9, "align_corners")),
-        (lambda g, x: g.reshape(x, (-1, 4)), Reshape((-1, 4))),
-        (lambda g, x: g.transpose(x, (1, 0, 2)), Transpose((1, 0, 2))),
+        (lambda g, x: g.conv2d(x, 8, 3, stride=2, groups=2), layers.Conv2D(8, 3, 2, groups=2)),
+        (
+            lambda g, x: g.depthwise_conv2d(x, 5, multiplier=2),
+            layers.DepthwiseConv2D(5, multiplier=2),
+        ),
+        (lambda g, x: g.dense(g.flatten(x), 3, False), layers.Dense(3, False)),
+        (lambda g, x: g.batch_norm(x, 1e-5), layers.BatchNorm(1e-5)),
+        (lambda g, x: g.l2_normalize(x, 1e-6), layers.L2Normalize(1e-6)),
+        (lambda g, x: g.clip(x, -1, 1), layers.Clip(-1, 1)),
+        (lambda g, x: g.relu(x), layers.Clip(0, math.inf)),
+        (lambda g, x: g.relu6(x), layers.Clip(0, 6)),
+        (lambda g, x: g.leaky_relu(x, 0.2), layers.LeakyReLU(0.2)),
+        (lambda g, x: g.softmax(x, 0), layers.Softmax(0)),
+        (lambda g, x: g.mul(x, x), layers.Mul()),
+        (lambda g, x: g.concat(x, x, axis=0), layers.Concat(0)),
+        (lambda g, x: g.max_pool(x, 3, 2, ceil=True), layers.MaxPool(3, 2, ceil=True)),
+        (lambda g, x: g.average_pool(x, 3, padding=1), layers.AveragePool(3, padding=1)),
+        (lambda g, x: g.global_average_pool(x, True), layers.GlobalAveragePool(True)),
+        (lambda g, x: g.pad(x, 1), layers.Pad(1)),
+        (lambda g, x: g.resize(x, 9, 9, "align_corners"), layers.Resize(9, 9, "align_corners")),
+        (lambda g, x: g.reshape(x, (-1, 4)), layers.Reshape((-1, 4))),
+        (lambda g, x: g.transpose(x, (1, 0, 2)), layers.Transpose((1, 0, 2))),
+        (lambda g, x: g.local_response_norm(x, size=3), layers.LocalResponseNorm(3)),
+        (lambda g, x: g.hard_swish(x), layers.HardSwish()),
+        (lambda g, x: g.hard_sigmoid(x), layers.HardSigmoid()),
+        (lambda g, x: g.sigmoid(x), layers.Sigmoid()),
+        (lambda g, x: g.channel_shuffle(x, 2), layers.ChannelShuffle(2)),
+        (lambda g, x: g.space_to_depth(x, 2), layers.SpaceToDepth(2)),
+        (lambda g, x: g.flatten(x), layers.Flatten()),
+        (lambda g, x: g.broadcast(g.reshape(x, (1, -1)), (2, 256)), layers.Broadcast((2, 256))),
+        (
+            lambda g, x: g.slice(x, *[(1, 0, 3), (2, 4, 1), (3, 2, -1)]),
+            layers.Slice((1, 0, 3), (2, 4, 1), (3, 2, -1)),
+        ),
     ],
 )
 def test_builder_methods_make_the_layer(build: Any, layer: Layer) -> None:

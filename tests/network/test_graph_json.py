@@ -9,30 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layer_cases import ALL, name_of
+from random_graphs import RandomGraph, random_graphs
 from small_models import small_graph
 
 from dsconv.graph import Graph
-from dsconv.layers import (
-    KINDS,
-    Add,
-    BatchNorm,
-    Clip,
-    Concat,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Flatten,
-    GlobalAveragePool,
-    HardSwish,
-    LeakyReLU,
-    MaxPool,
-    Mul,
-    Reshape,
-    Resize,
-    Softmax,
-    Split,
-    Transpose,
-)
+from dsconv.layers import Layer
 
 
 def assert_same(a: Graph, b: Graph) -> None:
@@ -42,112 +24,38 @@ def assert_same(a: Graph, b: Graph) -> None:
     ]
 
 
-LAYERS = st.one_of(
-    st.builds(
-        Conv2D,
-        st.sampled_from([2, 4, 6]),
-        st.sampled_from([1, 3, (1, 3)]),
-        st.sampled_from([1, 2, (2, 1)]),
-        st.sampled_from(["same", "valid", 1, (0, 1), ((0, 1), (1, 0))]),
-        st.sampled_from([1, 2]),
-        st.sampled_from([1, 2]),
-        st.booleans(),
-        st.sampled_from([None, (0, 6), (0, math.inf)]),
-    ),
-    st.builds(DepthwiseConv2D, st.sampled_from([3, 5]), multiplier=st.sampled_from([1, 2])),
-    st.builds(Dense, st.sampled_from([2, 4])),
-    st.builds(BatchNorm, st.floats(0, 1)),
-    st.builds(Clip, st.floats(-math.inf, 0), st.floats(0, math.inf)),
-    st.builds(LeakyReLU, st.floats(-1, 1)),
-    st.builds(HardSwish),
-    st.builds(Softmax, st.sampled_from([-1, 0])),
-    st.builds(MaxPool, st.sampled_from([2, 3]), ceil=st.booleans()),
-    st.builds(GlobalAveragePool, st.booleans()),
-    st.builds(Resize, st.integers(1, 6), st.integers(1, 6)),
-    st.builds(Flatten),
-    st.just(Split((1, 3))),
-    st.just(Transpose((1, 0, 2))),
-    st.just(Reshape((2, -1))),
-    st.builds(Add),
-    st.builds(Mul),
-    st.builds(Concat, st.sampled_from([-1, 0])),
-)
+@pytest.mark.parametrize(("layer", "shapes"), ALL, ids=name_of)
+def test_every_layer_survives_json(layer: Layer, shapes: list[tuple[int, ...]]) -> None:
+    graph = Graph("ein|Netz für alle")
+    inputs = [graph.input(shape, name=f"x{i}") for i, shape in enumerate(shapes)]
+    graph.add(layer, *inputs, name="layer")
+    graph.output(*graph.tensors("layer"))
+    assert_same(Graph.from_json(graph.to_json()), graph)
 
 
-@st.composite
-def graphs(draw: st.DrawFn) -> Graph:
-    """Random layers behind random tensors, as far as they fit; what is left over is the output."""
-    graph = Graph(draw(st.sampled_from(["random", "zufällig", "ein|Netz"])))
-    tensors = [graph.input((6, 5, 4))]
-    if draw(st.booleans()):
-        tensors.append(graph.input((4,), name="vector"))
-    for layer in draw(st.lists(LAYERS, max_size=10)):
-        count = 2 if isinstance(layer, (Add, Mul, Concat)) else 1
-        inputs = [draw(st.sampled_from(tensors)) for _ in range(count)]
-        try:
-            made = graph.add(layer, *inputs)
-        except ValueError:
-            continue
-        tensors += [made] if isinstance(made, str) else made
-    used = {tensor for node in graph.nodes.values() for tensor in node.inputs}
-    graph.output(*(tensor for tensor in tensors if tensor not in used))
-    return graph
-
-
-@given(graphs())
-def test_json_round_trip(graph: Graph) -> None:
-    graph.validate()
-    text = graph.to_json()
-    assert_same(Graph.from_json(text), graph)
+@given(random_graphs())
+def test_json_round_trip(case: RandomGraph) -> None:
+    text = case.graph.to_json()
+    assert_same(Graph.from_json(text), case.graph)
     assert Graph.from_json(text).to_json() == text
 
 
-@given(graphs(), st.randoms())
-def test_nodes_of_a_json_text_may_come_in_any_order(graph: Graph, random: Any) -> None:
-    data = json.loads(graph.to_json())
+@given(random_graphs(), st.randoms())
+def test_nodes_of_a_json_text_may_come_in_any_order(case: RandomGraph, random: Any) -> None:
+    data = json.loads(case.graph.to_json())
     random.shuffle(data["nodes"])
     again = Graph.from_json(json.dumps(data))
-    assert again.nodes == graph.nodes and again.outputs == graph.outputs
-    assert again.cost().by_kind() == graph.cost().by_kind()
+    assert again.nodes == case.graph.nodes and again.outputs == case.graph.outputs
+    assert again.cost().by_kind() == case.graph.cost().by_kind()
 
 
-@given(graphs())
-def test_totals_are_the_sums_of_the_layers(graph: Graph) -> None:
-    cost = graph.cost()
+@given(random_graphs())
+def test_totals_are_the_sums_of_the_layers(case: RandomGraph) -> None:
+    cost = case.graph.cost()
     total = (cost.mult_adds, cost.weights, cost.trainable_parameters)
     for parts in (cost.by_layer(), cost.by_kind()):
         assert tuple(sum(part[i] for part in parts.values()) for i in range(3)) == total
-    assert len(str(graph.summary()).splitlines()) == len(graph.nodes) + 10
-
-
-def test_all_kinds_survive_json() -> None:
-    graph = Graph("all")
-    x = graph.input((4, 4, 4))
-    for layer in (
-        "relu", "hard_swish", "hard_sigmoid", "sigmoid", "softmax", "batch_norm", "flatten",
-        "local_response_norm", "l2_normalize", "global_average_pool", "max_pool", "average_pool",
-        "depthwise_conv2d",
-    ):  # fmt: skip
-        getattr(graph, layer)(x)
-    graph.channel_shuffle(x, 2)
-    graph.space_to_depth(x, 2)
-    graph.pad(x, 1)
-    graph.resize(x, 2, 2)
-    graph.reshape(x, (-1,))
-    graph.transpose(x, (2, 0, 1))
-    graph.slice(x, (0, 3, 1), (4, 2, 2), (1, -2, 2))
-    graph.broadcast(graph.slice(x, (0, 0, 0), (1, 4, 1), (1, 1, 1)), (3, 4, 5))
-    graph.split(x, (1, 3))
-    graph.add(Add((0.0, math.inf)), x, x)
-    graph.mul(x, x)
-    graph.concat(x, x)
-    graph.leaky_relu(x)
-    graph.conv2d(x, 3, clip=(-math.inf, 1.5))
-    graph.dense("flatten_1", 3)
-    used = {tensor for node in graph.nodes.values() for tensor in node.inputs}
-    graph.output(*(t for n in graph.nodes for t in graph.tensors(n) if t not in used))
-    assert {node.layer.kind for node in graph.nodes.values()} == set(KINDS)
-    assert_same(Graph.from_json(graph.to_json()), graph)
+    assert len(str(case.graph.summary()).splitlines()) == len(case.graph.nodes) + 10
 
 
 def changed(change: Any) -> str:

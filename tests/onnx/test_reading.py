@@ -12,10 +12,10 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 
+from bounds import gamma  # noqa: E402
 from onnx_files import kinds, loaded, model, node, normal, saved  # noqa: E402
 from tolerance import assert_close  # noqa: E402
 
-from dsconv.interpreter.bounds import gamma  # noqa: E402
 from dsconv.onnx.reading.model import OnnxModel, load_onnx, read_onnx  # noqa: E402
 
 # Calls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,10 @@ def with_rounded_numbers(graph: Graph) -> Graph:
     for node in graph.nodes.values():
         layer = node.layer
         if isinstance(layer, BatchNorm):
-            layer = layer.replaced(epsilon=float(np.float32(layer.epsilon)))
+            layer = replace(layer, epsilon=float(np.float32(layer.epsilon)))
         if isinstance(layer, LocalResponseNorm):  # a file holds alpha * size
             alpha = float(np.float32(layer.alpha * layer.size)) / layer.size
-            layer = layer.replaced(alpha=alpha, beta=float(np.float32(layer.beta)))
+            layer = replace(layer, alpha=alpha, beta=float(np.float32(layer.beta)))
         new.add(layer, *node.inputs, name=node.name)
     new.output(*graph.outputs)
     return new

@@ -12,11 +12,11 @@ import pytest
 pytest.importorskip("onnx", reason="onnx is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+from bounds import interpret_with_bounds  # noqa: E402
 from onnx_files import listed, saved  # noqa: E402
 from onnx_torch_modules import NETWORKS, exported, network  # noqa: E402
 from tolerance import assert_close  # noqa: E402
 
-from dsconv.interpreter import interpret_with_bounds  # noqa: E402
 from dsconv.onnx.reading.model import load_onnx, read_onnx  # noqa: E402
 
 OPSETS = {"Detector": (11, 17), "Pyramid": (11, 17)}  # torch writes them differently, or not at 9

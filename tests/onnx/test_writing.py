@@ -14,6 +14,7 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 import layer_cases  # noqa: E402
+from bounds import interpret_with_bounds  # noqa: E402
 from exported import (  # noqa: E402
     assert_exports,
     channels_first,
@@ -36,7 +37,6 @@ from tolerance import assert_close  # noqa: E402
 import dsconv  # noqa: E402
 from dsconv import __version__, images, models  # noqa: E402
 from dsconv.graph import Graph  # noqa: E402
-from dsconv.interpreter import interpret_with_bounds  # noqa: E402
 from dsconv.layers import (  # noqa: E402
     KINDS,
     Add,

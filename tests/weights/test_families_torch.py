@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bounds import interpret_with_bounds
 
 from dsconv.files.load import load
 from dsconv.graph import Graph
-from dsconv.interpreter import interpret_with_bounds
 from dsconv.weights import open_weights
 from dsconv.weights.families import recognise
 

@@ -6,20 +6,18 @@ The input is 227 x 227: the paper's 224 does not give its own 55 x 55 maps.
 from __future__ import annotations
 
 from dsconv.graph import Graph
-from dsconv.models.topologies.blocks import checked_classes, conv_relu, input_shape
+from dsconv.models.topologies.blocks import Resolution, checked_classes, conv_relu, input_shape
 
 
-def alexnet(resolution: int | tuple[int, int] = 227, classes: int = 1000, groups: int = 2) -> Graph:
-    """AlexNet.
+def alexnet(resolution: Resolution = 227, classes: int = 1000, groups: int = 2) -> Graph:
+    """Build AlexNet.
 
     Parameters
     ----------
-    resolution
-        Height and width of the input, or the pair.
-    classes
-        Number of classes.
+    resolution, classes
+        As for all networks, see `dsconv.models`.
     groups
-        Into which the second, fourth and fifth convolution are split: 2 as in the paper, whose two
+        The second, fourth and fifth convolution are split into so many: 2 as in the paper, whose
         halves run on a GPU each, or 1.
 
     Returns

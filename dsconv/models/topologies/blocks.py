@@ -1,4 +1,4 @@
-"""What many topologies share: a convolution with batch norm and activation, and argument checks."""
+"""Build the blocks that many topologies share, and check their arguments."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dsconv.arguments.numbers import integer, pair
 from dsconv.arguments.window import Padding
 from dsconv.graph import Graph
 from dsconv.layers.base import flag, number
+
+Resolution = int | tuple[int, int]  # height and width of the input, or (height, width)
 
 
 def conv_bn(
@@ -21,16 +23,16 @@ def conv_bn(
     name: str,
     **attributes: Any,
 ) -> str:
-    """Convolution without bias, batch norm, activation: layers name, name/bn, name/relu6.
+    """Add a convolution without bias, batch norm, activation: layers name, name/bn, name/relu6.
 
     Parameters
     ----------
     activation
         "relu6", "relu", "leaky_relu" (slope 0.1) or None.
     epsilon
-        Of the batch norm.
+        The batch norm's.
     attributes
-        Those of `Conv2D`: stride, padding, dilation, groups.
+        Further ones of `Conv2D`: stride, padding, dilation, groups.
     """
     x = graph.conv2d(x, filters, kernel, name=name, bias=False, **attributes)
     return _bn(graph, x, activation, epsilon, name)
@@ -46,7 +48,7 @@ def depthwise_bn(
     name: str,
     **attributes: Any,
 ) -> str:
-    """Depthwise convolution without bias, batch norm, activation; see `conv_bn`."""
+    """Add a depthwise convolution without bias, batch norm, activation; see `conv_bn`."""
     x = graph.depthwise_conv2d(x, kernel, name=name, bias=False, **attributes)
     return _bn(graph, x, activation, epsilon, name)
 
@@ -61,22 +63,23 @@ def _bn(graph: Graph, x: str, activation: str | None, epsilon: float, name: str)
 def conv_relu(
     graph: Graph, x: str, filters: int, kernel: int = 1, *, name: str, **attributes: Any
 ) -> str:
-    """Convolution with bias, and ReLU: layers name, name/relu. For networks before batch norm."""
+    """Add a convolution with bias and ReLU, as before batch norm: layers name, name/relu."""
     x = graph.conv2d(x, filters, kernel, name=name, **attributes)
     return graph.relu(x, name=f"{name}/relu")
 
 
-def classifier(graph: Graph, x: str, classes: int, softmax: bool) -> None:
-    """Add pool, logits and, if wanted, softmax behind a map, and make the last the output."""
+def classifier(graph: Graph, x: str, classes: int, softmax: bool = False) -> Graph:
+    """Add pool, logits and, if wanted, softmax behind a map, and return the complete graph."""
     x = graph.global_average_pool(x, name="pool")
     x = graph.dense(x, checked_classes(classes), name="logits")
     if flag(softmax, "softmax"):
         x = graph.softmax(x, name="softmax")
     graph.output(x)
+    return graph
 
 
 def checked_alpha(alpha: float) -> float:
-    """The width multiplier as a float above 0."""
+    """Return the width multiplier as a float above 0."""
     alpha = number(alpha, "alpha")
     if alpha <= 0:
         raise ValueError(f"alpha must be above 0, got {alpha}")
@@ -85,20 +88,20 @@ def checked_alpha(alpha: float) -> float:
     return alpha
 
 
-def input_shape(resolution: int | tuple[int, int]) -> tuple[int, int, int]:
-    """(H, W, 3) of a picture: resolution is the side of a square, or (height, width)."""
+def input_shape(resolution: Resolution) -> tuple[int, int, int]:
+    """Return the shape (H, W, 3) of a picture."""
     return (*pair(resolution, "resolution"), 3)
 
 
 def checked_classes(classes: int) -> int:
-    """The number of classes, at least 1."""
+    """Return the number of classes, at least 1."""
     return integer(classes, "classes")
 
 
 def padding_3x3(padding: str, pixels: int = 1) -> Padding:
-    """Padding of a 3x3 kernel: "same", or "symmetric" with `pixels` on every side.
+    """Return the padding of a 3x3 kernel: "same", or for "symmetric" `pixels` on every side.
 
-    The dilation, times two for a 5x5 kernel, is the number of pixels that keeps the size.
+    As many pixels as the dilation keep the size; for a 5x5 kernel twice as many.
     """
     if padding not in ("same", "symmetric"):
         raise ValueError(f'padding must be "same" or "symmetric", got {padding!r}')

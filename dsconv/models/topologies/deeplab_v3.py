@@ -8,10 +8,12 @@ stage halves the map in the 3x3 of its last block.
 
 from __future__ import annotations
 
+from functools import partial
+
 from dsconv.arguments.numbers import integer
 from dsconv.graph import Graph
 from dsconv.layers.base import flag
-from dsconv.models.topologies.blocks import checked_classes, conv_bn, input_shape
+from dsconv.models.topologies.blocks import Resolution, checked_classes, conv_bn, input_shape
 from dsconv.models.topologies.mobilenet_v2 import features as features_v2
 from dsconv.models.topologies.resnet import FILTERS, REPEATS, bottleneck
 
@@ -19,28 +21,27 @@ RATES = {16: (6, 12, 18), 8: (12, 24, 36)}  # dilations of the atrous branches b
 
 MULTI_GRID = (1, 2, 4)  # dilations in the last stage of ResNet-101, on top of the output stride's
 
-EPSILON = 1e-5  # of the batch norms of ResNet-101 and of the head
-EPSILON_V2 = 1e-3  # of those of MobileNetV2
+EPSILON_V2 = 1e-3  # of the batch norms of MobileNetV2
+
+conv = partial(conv_bn, activation="relu", epsilon=1e-5)
 
 
 def deeplab_v3_mobilenet_v2(
-    resolution: int | tuple[int, int] = 513,
+    resolution: Resolution = 513,
     classes: int = 21,
     output_stride: int = 16,
     aspp: bool = False,
 ) -> Graph:
-    """DeepLabv3 on MobileNetV2, "same" padding.
+    """Build DeepLabv3 on MobileNetV2, "same" padding.
 
     Parameters
     ----------
-    resolution
-        Height and width of the input, or the pair.
-    classes
-        Number of classes: 21 for Pascal VOC.
+    resolution, classes
+        As for all networks, see `dsconv.models`; 21 classes for Pascal VOC.
     output_stride
         16 or 8: how many times smaller the last map is than the input.
     aspp
-        Whether the head has the three atrous 3x3 branches.
+        True: the head has the three atrous 3x3 branches.
 
     Returns
     -------
@@ -56,9 +57,9 @@ def deeplab_v3_mobilenet_v2(
 
 
 def deeplab_v3_resnet101(
-    resolution: int | tuple[int, int] = 513, classes: int = 21, output_stride: int = 16
+    resolution: Resolution = 513, classes: int = 21, output_stride: int = 16
 ) -> Graph:
-    """DeepLabv3 on ResNet-101 with ASPP, symmetric padding.
+    """Build DeepLabv3 on ResNet-101 with ASPP, symmetric padding.
 
     Parameters and result are those of `deeplab_v3_mobilenet_v2`.
     """
@@ -66,10 +67,7 @@ def deeplab_v3_resnet101(
     graph = Graph("deeplab_v3_resnet101")
     x = graph.input(input_shape(resolution))
     for number, (filters, stride) in enumerate(((64, 2), (64, 1), (128, 1)), start=1):
-        x = conv_bn(
-            graph, x, filters, 3, stride=stride, padding=1, activation="relu", epsilon=EPSILON,
-            name=f"conv1_{number}",
-        )  # fmt: skip
+        x = conv(graph, x, filters, 3, stride=stride, padding=1, name=f"conv1_{number}")
     x = graph.max_pool(x, 3, 2, padding=1, name="pool1")
     shrunk, dilation = 4, 1
     for stage, (filters, repeats) in enumerate(zip(FILTERS, REPEATS[101], strict=True), start=2):
@@ -93,20 +91,15 @@ def _check(output_stride: int) -> None:
 
 
 def _head(graph: Graph, x: str, classes: int, rates: tuple[int, ...]) -> None:
-    """Image pooling, a 1x1 and an atrous 3x3 for each rate side by side, joined and projected."""
+    """Add image pooling, a 1x1 and a 3x3 for each rate side by side, joined and projected."""
     height, width, _ = graph.shape(x)
-
-    def conv(x: str, kernel: int, name: str, dilation: int = 1) -> str:
-        return conv_bn(
-            graph, x, 256, kernel, dilation=dilation, activation="relu", epsilon=EPSILON, name=name
-        )
-
     pooled = graph.global_average_pool(x, keep_dims=True, name="image_pooling")
-    pooled = conv(pooled, 1, "image_pooling/conv")
+    pooled = conv(graph, pooled, 256, name="image_pooling/conv")
     branches = [graph.resize(pooled, height, width, "align_corners", name="image_pooling/resize")]
-    branches.append(conv(x, 1, "aspp/1x1"))
-    branches += [conv(x, 3, f"aspp/rate{rate}", rate) for rate in rates]
-    x = conv(graph.concat(*branches, name="aspp/concat"), 1, "aspp/project")
+    branches.append(conv(graph, x, 256, name="aspp/1x1"))
+    for rate in rates:
+        branches.append(conv(graph, x, 256, 3, dilation=rate, name=f"aspp/rate{rate}"))
+    x = conv(graph, graph.concat(*branches, name="aspp/concat"), 256, name="aspp/project")
     x = graph.conv2d(x, checked_classes(classes), 1, name="logits")
     height, width, _ = graph.shape(graph.inputs[0])
     graph.output(graph.resize(x, height, width, "align_corners", name="resized"))

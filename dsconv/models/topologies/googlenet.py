@@ -7,7 +7,7 @@ norm open: these are those of the Caffe model, whose alpha of 1e-4 is divided by
 from __future__ import annotations
 
 from dsconv.graph import Graph
-from dsconv.models.topologies.blocks import checked_classes, conv_relu, input_shape
+from dsconv.models.topologies.blocks import Resolution, checked_classes, conv_relu, input_shape
 
 MODULES = {  # filters: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, 1x1 behind the pooling
     "inception_3a": (64, 96, 128, 16, 32, 32),
@@ -26,15 +26,13 @@ MODULES = {  # filters: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, 1x1 behind the po
 NORM = {"size": 5, "alpha": 1e-4 / 5, "beta": 0.75, "bias": 1.0}
 
 
-def googlenet(resolution: int | tuple[int, int] = 224, classes: int = 1000) -> Graph:
-    """GoogLeNet.
+def googlenet(resolution: Resolution = 224, classes: int = 1000) -> Graph:
+    """Build GoogLeNet.
 
     Parameters
     ----------
-    resolution
-        Height and width of the input, or the pair.
-    classes
-        Number of classes.
+    resolution, classes
+        As for all networks, see `dsconv.models`.
 
     Returns
     -------
@@ -61,7 +59,7 @@ def googlenet(resolution: int | tuple[int, int] = 224, classes: int = 1000) -> G
 
 
 def _inception(graph: Graph, x: str, filters: tuple[int, ...], name: str) -> str:
-    """One module (figure 2b): four branches side by side."""
+    """Add one module (figure 2b): four branches side by side."""
     one, reduce_3, three, reduce_5, five, projection = filters
     a = conv_relu(graph, x, one, 1, name=f"{name}/1x1")
     b = conv_relu(graph, x, reduce_3, 1, name=f"{name}/3x3_reduce")

@@ -6,10 +6,11 @@ The table's last depthwise row says stride 2; its output size shows that the str
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 from dsconv.graph import Graph
 from dsconv.models.topologies.blocks import (
+    Resolution,
     checked_alpha,
     classifier,
     conv_bn,
@@ -27,11 +28,7 @@ BLOCKS = (  # output channels, stride
     (256, 2),
     (256, 1),
     (512, 2),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
+    *[(512, 1)] * 5,
     (1024, 2),
     (1024, 1),
 )
@@ -41,26 +38,25 @@ SHALLOW_BLOCKS = BLOCKS[:6] + BLOCKS[11:]  # without the five of 14 x 14 x 512 (
 
 def mobilenet_v1(
     alpha: float = 1.0,
-    resolution: int | tuple[int, int] = 224,
+    resolution: Resolution = 224,
     classes: int = 1000,
     padding: str = "same",
     batch_norm_epsilon: float = 1e-3,
     softmax: bool = False,
 ) -> Graph:
-    """MobileNetV1.
+    """Build MobileNetV1.
 
     Parameters
     ----------
     alpha
         Width multiplier, above 0: a layer of c channels has max(int(alpha * c), 8).
-    resolution
-        Height and width of the input, or the pair; the paper's rho is resolution / 224.
-    classes
-        Number of classes, 1000 in the paper and 1001 in TensorFlow's files.
+    resolution, classes
+        As for all networks, see `dsconv.models`. The paper's rho is resolution / 224; TensorFlow's
+        files have 1001 classes.
     padding
         "same" (TensorFlow's rule) or "symmetric" (one pixel on every side).
     batch_norm_epsilon
-        Of every batch norm; 1e-3 in TensorFlow's files.
+        Epsilon of every batch norm; 1e-3 in TensorFlow's files.
     softmax
         End in probabilities instead of logits.
 
@@ -72,46 +68,43 @@ def mobilenet_v1(
     graph = Graph("mobilenet_v1")
     x = graph.input(input_shape(resolution))
     x = features(graph, x, alpha, padding, batch_norm_epsilon)
-    classifier(graph, x, classes, softmax)
-    return graph
+    return classifier(graph, x, classes, softmax)
 
 
 def mobilenet_v1_standard(
     alpha: float = 1.0,
-    resolution: int | tuple[int, int] = 224,
+    resolution: Resolution = 224,
     classes: int = 1000,
     padding: str = "same",
     batch_norm_epsilon: float = 1e-3,
     softmax: bool = False,
 ) -> Graph:
-    """The "Conv MobileNet" of table 4: every block is one full 3x3 convolution.
+    """Build the "Conv MobileNet" of table 4: every block is one full 3x3 convolution.
 
     Parameters are those of `mobilenet_v1`.
     """
     graph = Graph("mobilenet_v1_standard")
     x = graph.input(input_shape(resolution))
     x = features(graph, x, alpha, padding, batch_norm_epsilon, separable=False)
-    classifier(graph, x, classes, softmax)
-    return graph
+    return classifier(graph, x, classes, softmax)
 
 
 def mobilenet_v1_shallow(
     alpha: float = 1.0,
-    resolution: int | tuple[int, int] = 224,
+    resolution: Resolution = 224,
     classes: int = 1000,
     padding: str = "same",
     batch_norm_epsilon: float = 1e-3,
     softmax: bool = False,
 ) -> Graph:
-    """The "Shallow MobileNet" of table 5: the five blocks of 14 x 14 x 512 are left out.
+    """Build the "Shallow MobileNet" of table 5: the five blocks of 14 x 14 x 512 are left out.
 
     Parameters are those of `mobilenet_v1`; the remaining blocks are numbered 1 to 8.
     """
     graph = Graph("mobilenet_v1_shallow")
     x = graph.input(input_shape(resolution))
     x = features(graph, x, alpha, padding, batch_norm_epsilon, blocks=SHALLOW_BLOCKS)
-    classifier(graph, x, classes, softmax)
-    return graph
+    return classifier(graph, x, classes, softmax)
 
 
 def features(
@@ -125,27 +118,24 @@ def features(
     separable: bool = True,
     activation: str = "relu6",
 ) -> str:
-    """Add everything before the pooling behind the tensor `x`; the last block's output.
+    """Add everything before the pooling behind the tensor `x`; return the last block's output.
 
     `activation` is "relu6", or "relu" as in some PyTorch versions of the network.
     """
     alpha = checked_alpha(alpha)
     pad = padding_3x3(padding)
-    common: dict[str, Any] = {"epsilon": batch_norm_epsilon, "activation": activation}
+    conv = partial(conv_bn, graph, epsilon=batch_norm_epsilon, activation=activation)
+    depthwise = partial(depthwise_bn, graph, epsilon=batch_norm_epsilon, activation=activation)
 
     def channels(count: int) -> int:
         return max(int(count * alpha), 8)
 
-    x = conv_bn(graph, x, channels(STEM), 3, stride=2, padding=pad, name="conv0", **common)
+    x = conv(x, channels(STEM), 3, stride=2, padding=pad, name="conv0")
     for number, (count, stride) in enumerate(blocks, start=1):
         block, filters = f"block{number}", channels(count)
         if separable:
-            x = depthwise_bn(
-                graph, x, 3, stride=stride, padding=pad, name=f"{block}/depthwise", **common
-            )
-            x = conv_bn(graph, x, filters, 1, name=f"{block}/pointwise", **common)
+            x = depthwise(x, 3, stride=stride, padding=pad, name=f"{block}/depthwise")
+            x = conv(x, filters, 1, name=f"{block}/pointwise")
         else:
-            x = conv_bn(
-                graph, x, filters, 3, stride=stride, padding=pad, name=f"{block}/conv", **common
-            )
+            x = conv(x, filters, 3, stride=stride, padding=pad, name=f"{block}/conv")
     return x

@@ -6,9 +6,12 @@ projection without activation, and the sum with the block's input where the shap
 
 from __future__ import annotations
 
+from functools import partial
+
 from dsconv.graph import Graph
 from dsconv.layers import Add
 from dsconv.models.topologies.blocks import (
+    Resolution,
     checked_alpha,
     classifier,
     conv_bn,
@@ -34,27 +37,25 @@ LAST = 1280  # filters of the last 1x1 convolution
 
 def mobilenet_v2(
     alpha: float = 1.0,
-    resolution: int | tuple[int, int] = 224,
+    resolution: Resolution = 224,
     classes: int = 1000,
     padding: str = "symmetric",
     batch_norm_epsilon: float = 1e-5,
     softmax: bool = False,
 ) -> Graph:
-    """MobileNetV2.
+    """Build MobileNetV2.
 
     Parameters
     ----------
     alpha
         Width multiplier, above 0; channels are rounded by `rounded`. The last 1x1 convolution
         keeps its 1280 filters for alpha < 1.
-    resolution
-        Height and width of the input, or the pair.
-    classes
-        Number of classes.
+    resolution, classes
+        As for all networks, see `dsconv.models`.
     padding
         "symmetric" (one pixel on every side) or "same" (TensorFlow's rule).
     batch_norm_epsilon
-        Of every batch norm: 1e-5 in torchvision's file, 1e-3 in TensorFlow's.
+        Epsilon of every batch norm: 1e-5 in torchvision's file, 1e-3 in TensorFlow's.
     softmax
         End in probabilities instead of logits.
 
@@ -68,8 +69,7 @@ def mobilenet_v2(
     x = features(graph, x, alpha, padding, batch_norm_epsilon)
     last = rounded(LAST * max(1.0, checked_alpha(alpha)))
     x = conv_bn(graph, x, last, 1, epsilon=batch_norm_epsilon, name="conv_last")
-    classifier(graph, x, classes, softmax)
-    return graph
+    return classifier(graph, x, classes, softmax)
 
 
 def features(
@@ -80,7 +80,7 @@ def features(
     batch_norm_epsilon: float = 1e-5,
     output_stride: int = 32,
 ) -> str:
-    """Add the stem and the seventeen blocks behind the tensor `x`; the output of block 17.
+    """Add the stem and the seventeen blocks behind the tensor `x`; return the output of block 17.
 
     From `output_stride` (8, 16 or 32) on, strides become dilations: maps shrink no further, and
     the depthwise kernels after the first block concerned spread twice as far each time.
@@ -120,22 +120,23 @@ def inverted_residual(
     epsilon: float,
     name: str,
 ) -> str:
-    """One block (table 1): name/expand, name/depthwise, name/project, name/add."""
+    """Add one block (table 1): name/expand, name/depthwise, name/project, name/add."""
     block_input, channels = x, graph.shape(x)[-1]
+    pad = padding_3x3(padding, dilation * (kernel // 2))
+    conv = partial(conv_bn, graph, epsilon=epsilon)
     if expansion != 1:
-        x = conv_bn(graph, x, channels * expansion, 1, epsilon=epsilon, name=f"{name}/expand")
+        x = conv(x, channels * expansion, 1, name=f"{name}/expand")
     x = depthwise_bn(
-        graph, x, kernel, stride=stride, dilation=dilation,
-        padding=padding_3x3(padding, dilation * (kernel // 2)),
-        epsilon=epsilon, name=f"{name}/depthwise",
+        graph, x, kernel, stride=stride, dilation=dilation, padding=pad, epsilon=epsilon,
+        name=f"{name}/depthwise",
     )  # fmt: skip
-    x = conv_bn(graph, x, filters, 1, activation=None, epsilon=epsilon, name=f"{name}/project")
+    x = conv(x, filters, 1, activation=None, name=f"{name}/project")
     if stride == 1 and channels == filters:
         x = graph.add(Add(), block_input, x, name=f"{name}/add")
     return x
 
 
 def rounded(channels: float, divisor: int = 8) -> int:
-    """`channels` rounded to a multiple of `divisor`, at least one and never over 10 % down."""
+    """Round to a multiple of `divisor`, at least one of them and never over 10 % down."""
     result = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return result + divisor if result < 0.9 * channels else result

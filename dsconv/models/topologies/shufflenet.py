@@ -6,11 +6,19 @@ first 1x1 convolution of stage 2 is not grouped (section 3.2).
 
 from __future__ import annotations
 
+from functools import partial
+
 from dsconv.arguments.numbers import integer
 from dsconv.graph import Graph
 from dsconv.layers import Add
 from dsconv.layers.base import number
-from dsconv.models.topologies.blocks import classifier, conv_bn, depthwise_bn, input_shape
+from dsconv.models.topologies.blocks import (
+    Resolution,
+    classifier,
+    conv_bn,
+    depthwise_bn,
+    input_shape,
+)
 
 STAGE_2 = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}  # output channels by groups; then twice as many
 
@@ -18,26 +26,27 @@ REPEATS = (4, 8, 4)  # units in stages 2 to 4; the first halves the map
 
 EPSILON = 1e-5  # of every batch norm
 
+conv = partial(conv_bn, epsilon=EPSILON)
+depthwise = partial(depthwise_bn, epsilon=EPSILON)
+
 
 def shufflenet(
     width: float = 1.0,
     groups: int = 3,
-    resolution: int | tuple[int, int] = 224,
+    resolution: Resolution = 224,
     classes: int = 1000,
     stem: int | None = None,
 ) -> Graph:
-    """ShuffleNet.
+    """Build ShuffleNet.
 
     Parameters
     ----------
     width
         The paper's scale factor s: stages have s times the channels, 0.25 to 2 in the paper.
     groups
-        Of the 1x1 convolutions: 1, 2, 3, 4 or 8.
-    resolution
-        Height and width of the input, or the pair.
-    classes
-        Number of classes.
+        Groups of the 1x1 convolutions: 1, 2, 3, 4 or 8.
+    resolution, classes
+        As for all networks, see `dsconv.models`.
     stem
         Filters of the first convolution. None follows the published counts: 12 for widths below
         1, 24 (as in the table) below 2, and 48 from 2 on.
@@ -56,9 +65,7 @@ def shufflenet(
         stem = 12 if width < 1 else 24 if width < 2 else 48
     graph = Graph("shufflenet")
     x = graph.input(input_shape(resolution))
-    x = conv_bn(
-        graph, x, stem, 3, stride=2, padding=1, activation="relu", epsilon=EPSILON, name="conv1"
-    )
+    x = conv(graph, x, stem, 3, stride=2, padding=1, activation="relu", name="conv1")
     x = graph.max_pool(x, 3, 2, padding=1, name="pool1")
     for stage, repeats in enumerate(REPEATS, start=2):
         filters = int(STAGE_2[groups] * width) * 2 ** (stage - 2)
@@ -66,28 +73,18 @@ def shufflenet(
             name = f"stage{stage}/unit{unit}"
             first_groups = 1 if name == "stage2/unit1" else groups
             x = _unit(graph, x, filters, first_groups, groups, halve=unit == 1, name=name)
-    classifier(graph, x, classes, softmax=False)
-    return graph
+    return classifier(graph, x, classes)
 
 
 def _unit(
     graph: Graph, x: str, filters: int, first_groups: int, groups: int, *, halve: bool, name: str
 ) -> str:
-    """One unit (figure 2b, or 2c where it halves the map) to `filters` channels in all."""
-    channels = graph.shape(x)[2]
-    y = conv_bn(
-        graph, x, filters // 4, 1, groups=first_groups, activation="relu", epsilon=EPSILON,
-        name=f"{name}/reduce",
-    )  # fmt: skip
+    """Add one unit (figure 2b, or 2c if it halves the map) to `filters` channels in all."""
+    stride, expanded = (2, filters - graph.shape(x)[2]) if halve else (1, filters)
+    y = conv(graph, x, filters // 4, groups=first_groups, activation="relu", name=f"{name}/reduce")
     y = graph.channel_shuffle(y, groups, name=f"{name}/shuffle")
-    y = depthwise_bn(
-        graph, y, 3, stride=2 if halve else 1, padding=1, activation=None, epsilon=EPSILON,
-        name=f"{name}/depthwise",
-    )  # fmt: skip
-    y = conv_bn(
-        graph, y, filters - channels if halve else filters, 1, groups=groups, activation=None,
-        epsilon=EPSILON, name=f"{name}/expand",
-    )  # fmt: skip
+    y = depthwise(graph, y, 3, stride=stride, padding=1, activation=None, name=f"{name}/depthwise")
+    y = conv(graph, y, expanded, groups=groups, activation=None, name=f"{name}/expand")
     if halve:
         x = graph.average_pool(x, 3, 2, padding=1, name=f"{name}/shortcut")
         y = graph.concat(x, y, name=f"{name}/concat")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dsconv.arguments.numbers import integer
 from dsconv.graph import Graph
-from dsconv.models.topologies.blocks import checked_classes, conv_relu, input_shape
+from dsconv.models.topologies.blocks import Resolution, checked_classes, conv_relu, input_shape
 
 FIRE = {  # squeeze 1x1, expand 1x1 and 3x3 each
     "fire2": (16, 64),
@@ -23,17 +23,13 @@ FIRE = {  # squeeze 1x1, expand 1x1 and 3x3 each
 }
 
 
-def squeezenet(
-    resolution: int | tuple[int, int] = 227, classes: int = 1000, conv10_padding: int = 0
-) -> Graph:
-    """SqueezeNet 1.0.
+def squeezenet(resolution: Resolution = 227, classes: int = 1000, conv10_padding: int = 0) -> Graph:
+    """Build SqueezeNet 1.0.
 
     Parameters
     ----------
-    resolution
-        Height and width of the input, or the pair.
-    classes
-        Number of classes.
+    resolution, classes
+        As for all networks, see `dsconv.models`.
     conv10_padding
         Pixels around the input of the last 1x1 convolution; the authors' Caffe model has 1.
 
@@ -58,7 +54,7 @@ def squeezenet(
 
 
 def _fire(graph: Graph, x: str, squeeze: int, expand: int, name: str) -> str:
-    """One module (figure 1): a 1x1 convolution, then 1x1 and 3x3 side by side."""
+    """Add one module (figure 1): a 1x1 convolution, then 1x1 and 3x3 side by side."""
     x = conv_relu(graph, x, squeeze, 1, name=f"{name}/squeeze")
     a = conv_relu(graph, x, expand, 1, name=f"{name}/expand_1x1")
     b = conv_relu(graph, x, expand, 3, name=f"{name}/expand_3x3")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dsconv.graph import Graph
-from dsconv.models.topologies.blocks import checked_classes, conv_relu, input_shape
+from dsconv.models.topologies.blocks import Resolution, checked_classes, conv_relu, input_shape
 from dsconv.models.topologies.vgg import REPEATS_16, stage
 
 EXTRAS_300 = (  # filters of the 1x1; filters, kernel, stride and padding of the one behind it
@@ -30,15 +30,14 @@ EXTRAS_512 = (
 ANCHORS_512 = (4, 6, 6, 6, 6, 4, 4)
 
 
-def ssd300_vgg16(resolution: int | tuple[int, int] = 300, classes: int = 81) -> Graph:
-    """SSD300 on VGG16.
+def ssd300_vgg16(resolution: Resolution = 300, classes: int = 81) -> Graph:
+    """Build SSD300 on VGG16.
 
     Parameters
     ----------
-    resolution
-        Height and width of the input, or the pair.
-    classes
-        Number of classes with the background: 81 for COCO, 21 for Pascal VOC.
+    resolution, classes
+        As for all networks, see `dsconv.models`. The background is a class: 81 for COCO, 21 for
+        Pascal VOC.
 
     Returns
     -------
@@ -49,8 +48,8 @@ def ssd300_vgg16(resolution: int | tuple[int, int] = 300, classes: int = 81) -> 
     return _ssd("ssd300_vgg16", EXTRAS_300, ANCHORS_300, resolution, classes)
 
 
-def ssd512_vgg16(resolution: int | tuple[int, int] = 512, classes: int = 81) -> Graph:
-    """SSD512 on VGG16, 24,564 anchors at 512 x 512; parameters as those of `ssd300_vgg16`."""
+def ssd512_vgg16(resolution: Resolution = 512, classes: int = 81) -> Graph:
+    """Build SSD512 on VGG16: 24,564 anchors at 512 x 512; parameters as of `ssd300_vgg16`."""
     return _ssd("ssd512_vgg16", EXTRAS_512, ANCHORS_512, resolution, classes)
 
 
@@ -58,7 +57,7 @@ def _ssd(
     name: str,
     extras: tuple[tuple[int, int, int, int, int], ...],
     anchors: tuple[int, ...],
-    resolution: int | tuple[int, int],
+    resolution: Resolution,
     classes: int,
 ) -> Graph:
     graph = Graph(name)

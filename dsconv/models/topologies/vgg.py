@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsconv.graph import Graph
-from dsconv.models.topologies.blocks import checked_classes, conv_relu, input_shape
+from dsconv.models.topologies.blocks import Resolution, checked_classes, conv_relu, input_shape
 
 FILTERS = (64, 128, 256, 512, 512)  # of the 3x3 convolutions in each of the five stages
 
@@ -11,15 +11,13 @@ REPEATS_16 = (2, 2, 3, 3, 3)  # convolutions in each stage; a 2x2 max pooling en
 REPEATS_19 = (2, 2, 4, 4, 4)
 
 
-def vgg16(resolution: int | tuple[int, int] = 224, classes: int = 1000) -> Graph:
-    """VGG16.
+def vgg16(resolution: Resolution = 224, classes: int = 1000) -> Graph:
+    """Build VGG16.
 
     Parameters
     ----------
-    resolution
-        Height and width of the input, or the pair.
-    classes
-        Number of classes.
+    resolution, classes
+        As for all networks, see `dsconv.models`.
 
     Returns
     -------
@@ -29,18 +27,16 @@ def vgg16(resolution: int | tuple[int, int] = 224, classes: int = 1000) -> Graph
     return _vgg("vgg16", REPEATS_16, resolution, classes)
 
 
-def vgg19(resolution: int | tuple[int, int] = 224, classes: int = 1000) -> Graph:
-    """VGG19; parameters as those of `vgg16`."""
+def vgg19(resolution: Resolution = 224, classes: int = 1000) -> Graph:
+    """Build VGG19; parameters and result are those of `vgg16`."""
     return _vgg("vgg19", REPEATS_19, resolution, classes)
 
 
-def _vgg(
-    name: str, repeats: tuple[int, ...], resolution: int | tuple[int, int], classes: int
-) -> Graph:
+def _vgg(name: str, repeats: tuple[int, ...], resolution: Resolution, classes: int) -> Graph:
     graph = Graph(name)
     x = graph.input(input_shape(resolution))
-    for number in range(1, 6):
-        x = stage(graph, x, number, repeats[number - 1])
+    for number, repeat in enumerate(repeats, start=1):
+        x = stage(graph, x, number, repeat)
         x = graph.max_pool(x, 2, 2, name=f"pool{number}")
     x = graph.flatten(x, name="flatten")
     x = graph.relu(graph.dense(x, 4096, name="fc6"), name="fc6/relu")
@@ -50,7 +46,7 @@ def _vgg(
 
 
 def stage(graph: Graph, x: str, number: int, repeats: int) -> str:
-    """The convolutions of stage `number` (1 to 5): layers conv1_1, conv1_1/relu, conv1_2 ..."""
+    """Add the convolutions of stage `number` (1 to 5): conv1_1, conv1_1/relu, conv1_2 ..."""
     for repeat in range(1, repeats + 1):
         x = conv_relu(graph, x, FILTERS[number - 1], 3, name=f"conv{number}_{repeat}")
     return x
