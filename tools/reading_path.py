@@ -144,7 +144,8 @@ def passed(call: Callable[[], Any]) -> list[tuple[str, str, int]]:
         call()
     finally:
         sys.setprofile(None)
-    rows, counted = [], set()
+    rows: list[tuple[str, str, int]] = []
+    counted: set[tuple[Path, int]] = set()
     for function in entered:
         path = Path(function.co_filename)
         if package in path.parents:
