@@ -5,8 +5,7 @@
 #     strip = (image or images) x (a block of rows) x (a block of weight panels)
 #
 # How a step is cut never changes a bit of its result, because each output element is one chain of sums,
-# whichever strip and tile it belongs to. Each file of ops/ registers its record when the module is
-# imported:  name = new_op("name"), then the fields that differ from those that new_op chooses.
+# whichever strip and tile it belongs to.
 
 cdef struct Axes:
     Py_ssize_t[5] axis            # sizes, or strides in floats
@@ -54,29 +53,6 @@ cdef struct Op:
     void (*strip)(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil
     # The same for a first phase, which all threads finish before any begins the second; or NULL.
     void (*front)(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil
-
-
-cdef Op[32] all_ops
-OPS = {}                          # the number of each op in all_ops, by name
-
-
-cdef Op* new_op(str name):
-    """Register an elementwise op without weights; its file then sets `strip` and what differs."""
-    cdef Op* op = &all_ops[len(OPS)]
-    if len(OPS) == 32:
-        raise OverflowError("all_ops is full")
-    OPS[name] = len(OPS)
-    memset(op, 0, sizeof(Op))
-    op.error = same_shape_error
-    op.weigh = no_weights
-    op.cut = cut_pixels
-    return op
-
-
-cdef str same_shape_error(const StepData* s):
-    """Say on which axis the output differs from the input, or return None."""
-    return (same_error("height", s.g.h, s.g.oh) or same_error("width", s.g.w, s.g.ow)
-            or same_error("channels", s.g.c, s.g.oc))
 
 
 cdef Sizes no_weights(const Geometry* g) noexcept:

@@ -71,19 +71,9 @@ cdef void multiply_pixels(
     cdef Py_ssize_t segment = 0, at = first * g.oc + strip.first_panel * BLOCK
     cdef GemmJob t
     cdef Panels p
-    t.pixel = pixels
-    t.segment = &segment
-    t.segments = 1
-    t.length = length
+    t.pixel, t.segment, t.segments, t.length = pixels, &segment, 1, length
     t.residual = NULL if s.residual == NULL else s.residual + at
-    t.c = s.y + at
-    t.ldc = g.oc
-    t.low = g.low
-    t.high = g.high
-    p.weight = s.weight
-    p.bias = s.bias
-    p.columns = g.oc
-    p.first = strip.first_panel
-    p.last = strip.last_panel
-    p.after = after
+    t.c, t.ldc, t.low, t.high = s.y + at, g.oc, g.low, g.high
+    p.weight, p.bias, p.columns = s.weight, s.bias, g.oc
+    p.first, p.last, p.after = strip.first_panel, strip.last_panel, after
     gemm_panels(&t, count, &p)

@@ -9,12 +9,6 @@ cdef struct Place:
     Py_ssize_t offset             # floats from its start, for one image
 
 
-cdef Place place_of(object pair) except *:
-    cdef Place place
-    place.array, place.offset = (-1, 0) if pair is None else pair
-    return place
-
-
 cdef Axes axes_of(object numbers) except *:
     cdef Axes axes
     axes.axis[0], axes.axis[1], axes.axis[2], axes.axis[3], axes.axis[4] = numbers
@@ -51,7 +45,9 @@ cdef class Step:
             raise ValueError(f"op must be one of {sorted(OPS)}, got {op!r}")
         self.op, self.geometry, self.layout = op, dict(geometry), layout
         self.places, self.weights = (x, y, residual), dict(weights or {})
-        self.x, self.y, self.residual = place_of(x), place_of(y), place_of(residual)
+        self.x.array, self.x.offset = x
+        self.y.array, self.y.offset = y
+        self.residual.array, self.residual.offset = residual or (-1, 0)
         self.fill()
         error = range_error(GEOMETRY | self.geometry) or self.data.op.error(&self.data)
         if error:

@@ -97,11 +97,7 @@ cdef void depthwise_rows(
     cdef Py_ssize_t group = ring_blocks(g), begin = 0, end, block, oy, ready
     cdef Ring ring = new_ring(g, group, scratch)
     cdef DepthwiseRow r
-    r.row = ring.row
-    r.pitch = pitch
-    r.width = g.ow
-    r.low = low
-    r.high = high
+    r.row, r.pitch, r.width, r.low, r.high = ring.row, pitch, g.ow, low, high
     while begin < blocks:
         end = min(blocks, begin + group)
         ready = 0                           # the rows before this one are in the ring, or not needed

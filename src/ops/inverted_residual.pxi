@@ -103,28 +103,15 @@ cdef void expand_and_filter(
     cdef Panels p
     for i in range((last - first) * g.w):
         pixels[i] = x + (first * g.w + i) * g.c
-    t.segment = &segment
-    t.segments = 1
-    t.length = g.c
-    t.residual = NULL
-    t.ldc = BLOCK
-    t.low = g.in_low
-    t.high = g.in_high
-    p.weight = s.in_weight
-    p.bias = s.in_bias
-    p.columns = g.hidden
-    r.row = ring.row
-    r.pitch = g.hidden
-    r.width = g.ow
-    r.low = g.mid_low
-    r.high = g.mid_high
+    t.segment, t.segments, t.length = &segment, 1, g.c
+    t.residual, t.ldc, t.low, t.high = NULL, BLOCK, g.in_low, g.in_high
+    p.weight, p.bias, p.columns = s.in_weight, s.in_bias, g.hidden
+    r.row, r.pitch, r.width, r.low, r.high = ring.row, g.hidden, g.ow, g.mid_low, g.mid_high
     for panel in range(first_panel, last_panel):
-        p.first = panel
-        p.last = panel + 1
+        p.first, p.last = panel, panel + 1
         p.after = s.in_weight + (panel + 1) * BLOCK * g.c if panel + 1 < last_panel else s.weight
         if narrow(g) and first < last:      # else the whole strip lies in the padding
-            t.pixel = pixels
-            t.c = piece
+            t.pixel, t.c = pixels, piece
             gemm_panels(&t, (last - first) * g.w, &p)
         r.channels = min(BLOCK, g.hidden - panel * BLOCK)
         r.weight = s.mid_weight + panel * g.kh * g.kw * BLOCK
@@ -137,8 +124,7 @@ cdef void expand_and_filter(
                 if narrow(g):
                     memcpy(to, piece + (ready - first) * g.w * BLOCK, 4 * g.w * BLOCK)
                 else:
-                    t.pixel = pixels + (ready - first) * g.w
-                    t.c = to
+                    t.pixel, t.c = pixels + (ready - first) * g.w, to
                     gemm_panels(&t, g.w, &p)
                 ready += 1
             point_rows(&ring, g, 0, oy)

@@ -84,24 +84,17 @@ cdef void standard_strip(const StepData* s, Py_ssize_t index, float* scratch) no
         copy_window(g, x, strip.first, rows, <float*>window)
     else:
         window = x + strip.first * g.sh * width * g.c
-    t.pixel = pixels
-    t.segment = segment
     if g.dw == 1 and g.groups == 1:
-        t.segments = g.kh
-        t.length = g.kw * g.c
+        t.segments, t.length = g.kh, g.kw * g.c
         for i in range(g.kh):
             segment[i] = i * g.dh * width * g.c
     else:
-        t.segments = g.kh * g.kw
-        t.length = group_in
+        t.segments, t.length = g.kh * g.kw, group_in
         for i in range(g.kh):
             for j in range(g.kw):
                 segment[i * g.kw + j] = (i * g.dh * width + j * g.dw) * g.c
-    t.ldc = g.oc
-    t.low = g.low
-    t.high = g.high
-    p.columns = group_out
-    p.after = weights_after(s, index)
+    t.pixel, t.segment, t.ldc, t.low, t.high = pixels, segment, g.oc, g.low, g.high
+    p.columns, p.after = group_out, weights_after(s, index)
     packed_group = t.segments * t.length * padded_out
     for group in range(g.groups):
         p.first = max(0, strip.first_panel - group * panels)

@@ -226,18 +226,10 @@ cdef void winograd_strip(const StepData* s, Py_ssize_t index, float* scratch) no
     cdef WinogradTile tile
     cdef GemmJob t
     cdef Panels p
-    t.pixel = pixels
-    t.segment = &segment
-    t.segments = 1
-    t.length = g.c
-    t.residual = NULL
-    t.ldc = round_up(last - first, LANES)
-    t.low = -INFINITY
-    t.high = INFINITY
-    p.bias = zeros
-    p.columns = round_up(g.oc, LANES)
-    p.first = strip.first_panel
-    p.last = strip.last_panel
+    t.pixel, t.segment, t.segments, t.length = pixels, &segment, 1, g.c
+    t.residual, t.ldc, t.low, t.high = NULL, round_up(last - first, LANES), -INFINITY, INFINITY
+    p.bias, p.columns = zeros, round_up(g.oc, LANES)
+    p.first, p.last = strip.first_panel, strip.last_panel
     memset(zeros, 0, 4 * winograd_zeros(g))
     for i in range(count):
         tile = winograd_tile(g, tiles + i)
