@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from dsconv import _cpu
-from dsconv._dispatch import kernel_module
+from dsconv.kernels.dispatch import kernel_module
 
 ROOT = Path(__file__).parents[2]
 SAME = {"kh": 3, "kw": 3, "top": 1, "bottom": 1, "left": 1, "right": 1}

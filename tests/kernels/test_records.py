@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv._dispatch import kernel_module
+from dsconv.kernels.dispatch import kernel_module
 
 MAP = {"h": 7, "w": 5, "c": 6, "oh": 7, "ow": 5, "oc": 6}
 SAME = MAP | {"kh": 3, "kw": 3, "top": 1, "bottom": 1, "left": 1, "right": 1}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dsconv import _cpu
-from dsconv._dispatch import kernel_module
+from dsconv.kernels.dispatch import kernel_module
 
 MULTIPLY_ADD = re.compile(r"vfn?madd\d+ps")
 STORE = re.compile(r"v?mov\w+ %[xyz]mm\d+,.*\((%rsp|%rbp)[,)]")
