@@ -64,7 +64,7 @@ class Graph(Builders):
         """Build the graph that `to_json` wrote; ValueError names the fault of any other text."""
         from dsconv.network.json import from_json
 
-        return from_json(text, cls=cls)
+        return from_json(text, cls)
 
     def compile(
         self,

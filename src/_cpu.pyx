@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Which instruction sets this processor has. Built for the baseline, so it is safe to import anywhere."""
+"""Ask the processor for its instruction sets. Built for the baseline, so it runs anywhere."""
 
 cdef extern from *:
     """
@@ -40,7 +40,7 @@ cdef extern from *:
 
 
 def supported():
-    """Names of the instruction sets that this processor can run, the plainest first."""
+    """Return the names of the instruction sets that this processor can run, the plainest first."""
     return (
         ["baseline"]
         + (["avx2"] if dsconv_avx2() else [])

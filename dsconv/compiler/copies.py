@@ -108,7 +108,7 @@ def _strides(shape: Shape) -> list[int]:
 
 
 def _strided(at: PlacedNode, strides: Sequence[int], start: int = 0) -> list[StepPlan]:
-    """Plan to read the output from x at `strides`: a copy for each index of the axes beyond five."""
+    """Plan to read the output from x at `strides`, with a copy for each index beyond five axes."""
     out = at.output_shapes[0]
     to, extra = _strides(out), max(len(out) - 5, 0)
     if math.prod(out[:extra]) > MOST_COPIES:

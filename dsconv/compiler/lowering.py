@@ -1,8 +1,9 @@
-"""Lower an optimised graph: plan memory, plan a step or more for each layer, pack the weights.
+"""Lower a graph that the passes have optimised: plan memory, plan steps, pack the weights.
 
     graph -> places of its tensors -> plans of steps, layer by layer -> packed weights -> program
 
-`lower` is the story; behind it is one function for each layer kind, found in `_PLAN`.
+`lower`, the main function, goes this way. `_PLAN` has a function for each layer kind: most plan one
+step, layers that only move numbers may plan several, and inputs and views need none.
 """
 
 from __future__ import annotations

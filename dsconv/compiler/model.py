@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from dsconv.text.lines import Fields
     from dsconv.weights.source import FileSource
 
-# A batch runs in parts, so that the activations of a part stay in the caches. The best times per image
-# of 32 images were, for MobileNetV1, 13.2 ms one or two at a time, 13.9 four and 14.2 thirteen; for
-# MobileNetV2 8.7 ms one at a time, 7.7 four and 8.2 thirteen (AVX2).
+# A batch runs in parts, so that the activations of a part stay in the caches. The best times per
+# image of 32 images were, for MobileNetV1, 13.2 ms one or two at a time, 13.9 four and 14.2
+# thirteen; for MobileNetV2 8.7 ms one at a time, 7.7 four and 8.2 thirteen (AVX2).
 CHUNK_BYTES = 10 << 20  # of the arena in one run
 
 PICKLE = 4  # version of what is in a pickle
@@ -89,7 +89,7 @@ class Model:
         return results[0] if len(results) == 1 else results
 
     def profile(self, x: Any, repeats: int = 10) -> Profile:
-        """Time every layer within whole calls.
+        """Measure the time of every layer within whole calls.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class Model:
     def _parts(
         self, arrays: tuple[np.ndarray, ...]
     ) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
-        """Yield a batch in parts of at most `_chunk` examples: views of the arrays, and how many."""
+        """Yield a batch in parts of at most `_chunk` examples: views of the arrays, and a number."""
         self._program.check()
         count = len(arrays[0])
         if 0 < count <= self._chunk:
@@ -152,7 +152,7 @@ class Model:
         return threads_or_default(self.threads)
 
     def _arrays(self, x: Any) -> tuple[tuple[np.ndarray, ...], bool]:
-        """Return the inputs as C-contiguous batches, and True if they came without the batch axis."""
+        """Return the inputs as C-contiguous batches, and True if they had no batch axis."""
         names = tuple(self.inputs)
         if isinstance(x, np.ndarray):
             x = (x,)

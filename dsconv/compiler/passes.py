@@ -1,8 +1,8 @@
 """Rewrite a graph: each pass merges producers into their only consumers by one rule.
 
 A rule sees a node, the index of one of its inputs, and the node that makes this input. It returns
-the merged layer with its inputs, or None. The merged node has the name of the consumer, so the names
-of tensors behind it stay.
+the merged layer with its inputs, or None. The merged node has the name of the consumer, so the
+names of tensors behind it stay.
 """
 
 from __future__ import annotations

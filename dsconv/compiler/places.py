@@ -128,7 +128,7 @@ class Places:
         index: int,
         last_use: dict[str, int],
     ) -> Buffer | None:
-        """Return the buffer of the first input if an elementwise layer may write into it, else None.
+        """Return the buffer of the first input if the layer may write into it, else None.
 
         It may if no later layer reads that input.
         """

@@ -25,7 +25,7 @@ class StepProfile:
 
 @dataclass
 class Profile:
-    """What `Model.profile` measured; `str` and `to_markdown` show it as a table of medians.
+    """The result of `Model.profile`; `str` and `to_markdown` show it as a table of medians.
 
     Attributes
     ----------

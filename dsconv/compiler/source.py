@@ -1,7 +1,7 @@
 """Keep the graph and the weights that a model was compiled from, for `dsconv.save`.
 
-A model does not change, but graphs and arrays belong to the caller, who may change them. So a source
-proves that what it gives again is what the model was compiled from, or refuses.
+A model does not change, but graphs and arrays belong to the caller, who may change them. So a
+source proves that what it gives again is what the model was compiled from, or refuses.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Load a network from a weight file, an ONNX file, a compiled model, or by a name.
 
-This is the whole way of a weight file, in the direction of the data:
+A weight file goes this way, in the direction of the data:
 
 1. `formats.format_of` tells the format by the first bytes;
 2. `weights.open_weights` lists the names and shapes of the arrays, and checks them;
-3. `weights.families.recognise` tells the family by the names, builds its graph with the widths and
-   classes of the shapes, and says which array holds which parameter of the graph;
-4. the compiler asks for the parameters of one layer after the other: each is read from the file,
-   folded with its batch norm, packed for the kernels, and dropped.
+3. `weights.families.recognise` tells by the names which publisher's scheme they follow (the
+   family), reads channels and classes off the shapes, builds the family's graph with them, and says
+   which array holds which parameter of the graph;
+4. the compiler asks for the parameters of one layer after the other (`compiler.weights`): each is
+   read from the file, folded with its batch norm, packed for the kernels, and dropped.
 
 No array is read before all names, shapes and dtypes fit, and at no time are all raw weights in
 memory.

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def aligned_empty(floats: int) -> np.ndarray:
-    """An uninitialised float32 vector at a cache line, or if it is long at a huge page.
+    """Return an uninitialised float32 vector that begins at a cache line, or at a huge page.
 
     numpy asks for huge pages from 4 MB on, and weights side by side on them cost fewer TLB misses.
     """

@@ -16,7 +16,7 @@ Place = tuple[int, int]
 
 
 class LayerLine(NamedTuple):
-    """What a profile says of one layer of the optimised graph."""
+    """One layer of the optimised graph, as profiles show it."""
 
     name: str
     kind: str
@@ -26,7 +26,7 @@ class LayerLine(NamedTuple):
 
 
 class Features(NamedTuple):
-    """Where the input of a classifier's last fully connected layer is."""
+    """The place of the input of a classifier's last fully connected layer."""
 
     steps: int  # how many run before it is there
     place: Place

@@ -1,4 +1,4 @@
-"""Write a program as lines of text beside its weights, and read it again.
+"""Write a program as lines of text, apart from its weights, and read it again.
 
     lanes 8                              the widths for which the weights are packed
     block 16
@@ -6,15 +6,16 @@
     input 224,224,3 input                shape and name, a line each
     output 1000 logits
     layer 1 10838016 864 conv_3x3 conv0  steps, mult-adds, parameters, kind and name of a layer
-    features 27 0:401408 1024            the steps before the features, their place and shape
+    features 27 0:401408 1024            steps before the classifier, and its input: place and shape
     step separable 1:0 0:150528 - h=112 w=112 c=32 ... high=6.0 mid_weight=288@1216 ...
 
-A step has its op; the places of x, y and the second input, as slot:offset, or - for none; the fields
-of its geometry that are not as in the kernels' `GEOMETRY`; for each of its weights the number of
-floats and where they begin; and for a copy `layout=`, the 17 numbers of sizes, strides of x and of
-y, and both shifts.
+A step has its op; the places of x, y and the second input, as array:offset, or - for none; the
+fields of its geometry that differ from the kernels' `GEOMETRY`; for each of its weights the number
+of floats and where they begin; and for a copy `layout=`, the 17 numbers of sizes, strides of x and
+of y, and both shifts.
 
-Nothing that is read is trusted: the kernels check each number before they use it (src/frame).
+Nothing that is read is trusted: the kernels check each number before they use it
+(src/frame/step.pxi, src/frame/program.pxi).
 """
 
 from __future__ import annotations

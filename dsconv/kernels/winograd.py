@@ -1,4 +1,4 @@
-"""Winograd's F(2 x 2, 3 x 3) and F(4 x 4, 3 x 3): matrices, transformed weights, choice of the tile.
+"""Winograd's F(2 x 2, 3 x 3) and F(4 x 4, 3 x 3): matrices, weights and choice of the tile.
 
 Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308. A tile of
 2 x 2 or 4 x 4 output pixels is

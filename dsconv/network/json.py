@@ -14,7 +14,7 @@ from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 from dsconv.layers import KINDS, Layer
-from dsconv.network.structure import Structure, run_order
+from dsconv.network.structure import Node, Structure, run_order
 
 FORMAT, VERSION = "dsconv graph", 1
 
@@ -27,8 +27,7 @@ G = TypeVar("G", bound=Structure)
 def to_json(graph: Structure) -> str:
     """Return the graph as JSON text, one node a line."""
     nodes = ",\n  ".join(
-        json.dumps({"name": name, "inputs": inputs, **_encode(layer)}, allow_nan=False)
-        for name, layer, inputs in graph.nodes.values()
+        json.dumps(_description(node), allow_nan=False) for node in graph.nodes.values()
     )
     return (
         f'{{"format": {json.dumps(FORMAT)}, "version": {VERSION}, '
@@ -37,15 +36,13 @@ def to_json(graph: Structure) -> str:
     )
 
 
-def from_json(text: str, kinds: Mapping[str, type[Layer]] = KINDS, *, cls: type[G]) -> G:
+def from_json(text: str, cls: type[G]) -> G:
     """Build the graph that a JSON text describes.
 
     Parameters
     ----------
     text
         As `to_json` writes it; nodes may come in any order.
-    kinds
-        Kinds of layers by name.
     cls
         The class of the graph.
 
@@ -79,7 +76,7 @@ def from_json(text: str, kinds: Mapping[str, type[Layer]] = KINDS, *, cls: type[
     graph = cls(data["name"])
     for name in run_order({name: tuple(node["inputs"]) for name, node in nodes.items()}):
         try:
-            layer = _layer(nodes[name], kinds)
+            layer = _layer(nodes[name])
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"layer {name!r}: {error}") from None
         graph.add(layer, *nodes[name]["inputs"], name=name)
@@ -88,15 +85,21 @@ def from_json(text: str, kinds: Mapping[str, type[Layer]] = KINDS, *, cls: type[
     return graph
 
 
-def _layer(description: Mapping[str, Any], kinds: Mapping[str, type[Layer]]) -> Layer:
+def _description(node: Node) -> dict[str, Any]:
+    attributes = {key: _encode(value) for key, value in vars(node.layer).items()}
+    head = {"name": node.name, "inputs": node.inputs}
+    return {**head, "kind": node.layer.kind, "attributes": attributes}
+
+
+def _layer(description: Mapping[str, Any]) -> Layer:
     kind, attributes = description["kind"], description["attributes"]
-    if not isinstance(kind, str) or kind not in kinds:
-        raise ValueError(f"unknown kind {kind!r}, known are {', '.join(sorted(kinds))}")
-    cls = kinds[kind]
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}, known are {', '.join(sorted(KINDS))}")
+    cls = KINDS[kind]
     required = tuple(f.name for f in fields(cls) if f.default is MISSING)
     optional = tuple(f.name for f in fields(cls) if f.default is not MISSING)
     _check_keys(attributes, required, f"the attributes of a {kind}", optional)
-    return cls(**{key: _decode(value, kinds) for key, value in attributes.items()})
+    return cls(**{key: _decode(value) for key, value in attributes.items()})
 
 
 def _check_keys(
@@ -123,24 +126,14 @@ def _check_type(value: Any, kind: type, what: str) -> None:
 
 
 def _encode(value: Any) -> Any:
-    if hasattr(value, "_asdict"):  # a stage of a fused layer
-        return {key: _encode(item) for key, item in value._asdict().items()}
     if isinstance(value, (tuple, list)):
         return [_encode(item) for item in value]
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    if isinstance(value, Layer):
-        attributes = {key: _encode(item) for key, item in vars(value).items()}
-        return {"kind": value.kind, "attributes": attributes}
     return value
 
 
-def _decode(value: Any, kinds: Mapping[str, type[Layer]]) -> Any:
+def _decode(value: Any) -> Any:
     if isinstance(value, list):
-        return tuple(_decode(item, kinds) for item in value)
-    if isinstance(value, dict) and "kind" in value:
-        _check_keys(value, ("kind", "attributes"), "a layer")
-        return _layer(value, kinds)
-    if isinstance(value, dict):  # a stage of a fused layer; its strings are names
-        return {k: v if isinstance(v, str) else _decode(v, kinds) for k, v in value.items()}
+        return tuple(map(_decode, value))
     return _INFINITIES.get(value, value) if isinstance(value, str) else value

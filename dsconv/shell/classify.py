@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from dsconv.files.load import load
 from dsconv.text.terminal import Progress, printable
-from dsconv.vision.classifier import Classifier
-from dsconv.vision.prediction import Prediction
+from dsconv.vision.classifier import Classifier, Prediction
 
 _WIDEST = 40  # characters to which the table's first column grows
 

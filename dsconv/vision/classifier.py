@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from dsconv.kernels.named_program import NamedProgram, Shapes
 
 Picture = str | os.PathLike | np.ndarray  # a file, or uint8 (H, W, 3)
+
+
+class Prediction(NamedTuple):
+    """One class of a picture."""
+
+    name: str
+    probability: float
+    number: int  # of the class among the model's outputs
 
 
 class Classifier(Model):
@@ -121,8 +129,6 @@ class Classifier(Model):
         ValueError
             If the network has no classifier.
         """
-        from dsconv.vision.prediction import Prediction
-
         top = integer(top, "top")
         if self.classes is None:
             raise ValueError(f"{self.family}: the weights hold no classifier, only features")

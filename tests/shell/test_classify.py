@@ -18,7 +18,7 @@ from picture_files import CLASSES, network_and_pictures
 
 from dsconv.files.load import load
 from dsconv.text.terminal import printable
-from dsconv.vision.prediction import Prediction
+from dsconv.vision.classifier import Prediction
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 

@@ -14,6 +14,7 @@ from dsconv.layers.base import integers
 from dsconv.onnx.reading.file import path_of, read_file
 from dsconv.onnx.reading.translating import Network, translate
 from dsconv.text.lines import Fields, shape_lines, shapes_of
+from dsconv.weights.file import errors_name
 
 if TYPE_CHECKING:
     from dsconv.kernels.named_program import NamedProgram, Shapes
@@ -83,7 +84,7 @@ class OnnxModel(Model):
 
 
 def _as_in_the_file(shapes: Shapes, inside: Shapes) -> Shapes:
-    """`shapes`, once it is certain that they hold as many values as those of the graph."""
+    """Return `shapes`, once it is certain that they hold as many values as those of the graph."""
     result = {name: integers(shape, "shape") if shape else () for name, shape in shapes.items()}
     if list(map(math.prod, result.values())) != list(map(math.prod, inside.values())):
         raise ValueError(f"the shapes {shapes} do not fit those of the graph, {inside}")
@@ -116,11 +117,15 @@ def load_onnx(path: str | os.PathLike[str], threads: int | None = None) -> OnnxM
         If the file is damaged, or holds an operator, an attribute or a type that is not
         supported; names the file and the node or the tensor.
     """
-    return _guarded(path, lambda network: _compiled(network, threads))
+    with errors_name(path_of(path)):
+        network = read_onnx(path)
+        weights = FoldedWeights(network.graph, network.weights)
+        program = lower(optimise(network.graph), weights)
+    return OnnxModel(network.graph.name, program, threads, network.inputs, network.outputs)
 
 
 def read_onnx(path: str | os.PathLike[str]) -> Network:
-    """The graph of an ONNX file, with its weights: what `load_onnx` compiles.
+    """Read the graph of an ONNX file with its weights, which `load_onnx` compiles.
 
     Its inputs and outputs are as in the file, NCHW; Transpose layers lead to the maps inside.
 
@@ -135,19 +140,5 @@ def read_onnx(path: str | os.PathLike[str]) -> Network:
     FileNotFoundError, ImportError, ValueError, TypeError
         As `load_onnx`.
     """
-    return _guarded(path, lambda network: network)
-
-
-def _compiled(network: Network, threads: int | None) -> OnnxModel:
-    program = lower(optimise(network.graph), FoldedWeights(network.graph, network.weights))
-    return OnnxModel(network.graph.name, program, threads, network.inputs, network.outputs)
-
-
-def _guarded(path: str | os.PathLike[str], use: Any) -> Any:
-    """Read and translate a file; errors name it."""
-    text = path_of(path)
-    try:
-        return use(translate(read_file(text)))
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{text}: {error}") from None
+    with errors_name(path_of(path)):
+        return translate(read_file(path_of(path)))
