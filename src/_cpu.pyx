@@ -1,5 +1,8 @@
 # cython: language_level=3
-"""Which instruction sets this processor has. Built for the baseline, so it is safe to import anywhere."""
+"""Tell which instruction sets this processor has.
+
+This module is built for the baseline, so it is safe to import anywhere.
+"""
 
 cdef extern from *:
     """
@@ -40,7 +43,7 @@ cdef extern from *:
 
 
 def supported():
-    """Names of the instruction sets that this processor can run, the plainest first."""
+    """Return the names of the instruction sets that this processor can run, the plainest first."""
     return (
         ["baseline"]
         + (["avx2"] if dsconv_avx2() else [])
