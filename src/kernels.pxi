@@ -1,6 +1,7 @@
 # One kernel module: the whole of src/, compiled once for each instruction set.
 #
-# Each file uses only what the files before it define. Whatever runs an op reaches it through its record.
+# Each file uses only what the files before it define. Whatever runs an op reaches it through its
+# record.
 
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,

@@ -1,8 +1,8 @@
-# The machine's FMA peak, as one thread reaches it: twelve independent chains of fused multiply-adds
-# that stay in registers. Every per cent of peak that dsconv reports is relative to this loop.
+# The FMA peak of one thread: twelve independent chains of multiply-adds stay in registers.
+# Every per cent of peak that dsconv reports is relative to this loop.
 
 def fma_chains(Py_ssize_t rounds):
-    """Run `rounds` x 12 vec multiply-adds and return how many floating-point operations those were."""
+    """Run `rounds` x 12 vec multiply-adds and return the number of floating-point operations."""
     cdef vec acc[12]
     cdef float start = <float>rounds      # known at run time only: nothing can be folded
     cdef vec half = vec_fill(start / (2 * start))

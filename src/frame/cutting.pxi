@@ -43,10 +43,11 @@ cdef void cut_rows(
 ) noexcept nogil:
     """Cut `rows` rows of each of `maps` maps, and the panels of weights where rows are too few.
 
-    With a single map, threads share the panels if these divide more evenly than the rows: 7 rows are 4
-    and 3 for two threads (7 x 7, AVX2: separable 1024 -> 1024, 606 -> 548 us; standard 512 -> 512,
-    1360 -> 1195 us, because each thread reads its own weights only). This costs every thread but one
-    2 %, because each reads the whole map, and the fraction `redone` of the work, which each does anew.
+    With a single map, threads share the panels if these divide more evenly than the rows: 7 rows
+    are 4 and 3 for two threads (7 x 7, AVX2: separable 1024 -> 1024, 606 -> 548 us; standard 512 ->
+    512, 1360 -> 1195 us, because each thread reads its own weights only). This costs every thread
+    but one 2 %, because each reads the whole map, and the fraction `redone` of the work, which each
+    does anew.
     """
     cdef double cost = (0.02 + redone) * (threads - 1)
     s.rows = rows

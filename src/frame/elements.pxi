@@ -1,4 +1,5 @@
-# What ops that compute elements one by one share: vecs at the end of a map, and clamps that keep NaN.
+# What ops that compute elements one by one share: vecs at the end of a map, and clamps that keep
+# NaN.
 
 cdef inline vec vec_load_up_to(const float* p, Py_ssize_t left) noexcept nogil:
     """Load a vec of which `left` floats exist; what is missing is zero."""

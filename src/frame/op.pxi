@@ -1,11 +1,12 @@
 # Op: the record that each kind of layer fills once, and the step that it computes.
 #
-# A step is cut into strips that do not depend on each other; threads take strips until none is left.
+# A step is cut into strips that do not depend on each other; threads take strips until none is
+# left.
 #
 #     strip = (image or images) x (a block of rows) x (a block of weight panels)
 #
-# How a step is cut never changes a bit of its result, because each output element is one chain of sums,
-# whichever strip and tile it belongs to.
+# How a step is cut never changes a bit of its result, because each output element is one chain of
+# sums, whichever strip and tile it belongs to.
 
 cdef struct Axes:
     Py_ssize_t[5] axis            # sizes, or strides in floats
@@ -64,8 +65,8 @@ cdef Sizes no_weights(const Geometry* g) noexcept:
 cdef double filled(double channels, int width) noexcept:
     """Return a number of channels, filled up to whole vecs or blocks.
 
-    Sizes are computed as double, because products of numbers up to 2^40 cannot overflow there. They are
-    exact wherever they could be equal to the size of an array.
+    Sizes are computed as double, because products of numbers up to 2^40 cannot overflow there. They
+    are exact wherever they could be equal to the size of an array.
     """
     return round_up(<Py_ssize_t>min(channels, 2.0 ** 60), width)
 

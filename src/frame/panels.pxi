@@ -2,10 +2,11 @@
 #
 # Loop nest:  for panel of B: for tiles of one height: gemm_tiles
 #
-# A panel stays in the L1 or L2 cache while all tiles of the strip pass over it. Meanwhile the tiles
-# ask memory for the next panel, a little at each k, so that it has arrived when its turn comes
-# (7 x 7 x 1024, AVX2: 82 -> 97 % of the peak). Prefetching a whole panel between two tiles fills the
-# load queue and stalls the next tile. Panels with fewer than 64 rows need no prefetching.
+# A panel stays in the L1 or L2 cache while all tiles of the strip pass over it. Meanwhile the
+# tiles ask memory for the next panel, a little at each k, so that it has arrived when its turn
+# comes (7 x 7 x 1024, AVX2: 82 -> 97 % of the peak). Prefetching a whole panel between two tiles
+# fills the load queue and stalls the next tile. Panels with fewer than 64 rows need no
+# prefetching.
 #
 # Tile heights share the pixels evenly: 49 pixels in tiles of at most 12 are 10, 10, 10, 10, 9.
 # A single pixel, as in dense layers, takes several whole panels at a time.

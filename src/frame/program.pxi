@@ -1,8 +1,9 @@
 # Program: a list of steps with packed weights, run in one call.
 #
-# Maps are named by (array, offset). Array 0 is the arena, the program's own memory; array i is the i-th of the
-# call. Offsets count floats per image, so one program serves any number of images. A Program never changes:
-# each run has a copy of the steps and memory of its own, so several threads may run one program.
+# Maps are named by (array, offset). Array 0 is the arena, the program's own memory; array i is
+# the i-th of the call. Offsets count floats per image, so one program serves any number of
+# images. A Program never changes: each run has a copy of the steps and memory of its own, so
+# several threads may run one program.
 
 cdef enum:
     MOST_THREADS = 1024           # libgomp crashes somewhere above
@@ -62,8 +63,8 @@ cdef class Program:
     def run(self, tuple arrays not None, Py_ssize_t n, int threads, stamps=None):
         """Run the steps on `arrays`, C-contiguous float32 arrays of n images.
 
-        `stamps`, a float64 vector one longer than the steps, gets the time in seconds when the run began
-        and when each step ended.
+        `stamps`, a float64 vector one longer than the steps, gets the time in seconds when the run
+        began and when each step ended.
         """
         cdef Run run
         cdef Memory plan, floats

@@ -1,8 +1,9 @@
 # Step: one layer with its numbers and packed weights. It is checked once, when it is made.
 #
-# Whoever describes a step - the compiler, an operation or a file - gets an error here if its numbers do not
-# fit each other or its weights are too small. Program checks that its maps lie within their arrays. Behind
-# these checks no kernel reads or writes outside of the arrays it is given.
+# Whoever describes a step - the compiler, an operation or a file - gets an error here if its
+# numbers do not fit each other or its weights are too small. Program checks that its maps lie
+# within their arrays. Behind these checks no kernel reads or writes outside of the arrays it is
+# given.
 
 cdef struct Place:
     Py_ssize_t array              # 0: the arena of the program; i: array i of the call; -1: none

@@ -1,7 +1,7 @@
 # Team: the threads that run a list of steps together, without the GIL.
 #
-# A team enters once for all steps. For each step every thread takes strips from a shared counter until none
-# is left; a barrier separates the steps.
+# A team enters once for all steps. For each step every thread takes strips from a shared counter
+# until none is left; a barrier separates the steps.
 #
 #     thread 0:  | strip 0 | strip 3 | strip 4 |    wait | strip 0 | ...
 #     thread 1:  | strip 1      | strip 2           | end | strip 1 | ...
@@ -55,8 +55,8 @@ cdef void run_team(const Run* run) noexcept nogil:
 cdef void merge_stamps(const Run* run, double* merged) noexcept nogil:
     """Reduce the stamps of all threads: the earliest start, then the latest end of each step.
 
-    A step ends when its last thread does. OpenMP may give fewer threads than asked for; the stamps of
-    those that are missing are zero.
+    A step ends when its last thread does. OpenMP may give fewer threads than asked for; the stamps
+    of those that are missing are zero.
     """
     cdef Py_ssize_t i
     cdef int thread

@@ -1,7 +1,8 @@
 # Window: what lies under the output rows of a strip, and the ring of input rows that holds it.
 #
-# A ring keeps copies of the input rows under one output row, for one or more blocks of channels, with zero
-# pixels at both ends. Row y of the input lies in slot y % rows. A row outside of the map is the zero row.
+# A ring keeps copies of the input rows under one output row, for one or more blocks of channels,
+# with zero pixels at both ends. Row y of the input lies in slot y % rows. A row outside of the
+# map is the zero row.
 #
 #     (KH - 1) * dh + 1 rows, at most H    | 0 | W x BLOCK | 0 |
 #     the same for the next block ...      | 0 | W x BLOCK | 0 |
@@ -28,9 +29,9 @@ cdef inline Py_ssize_t window_rows(const Geometry* g, Py_ssize_t rows) noexcept 
 cdef str proportion_error(const Geometry* g):
     """Refuse a window out of all proportion to its map, before its size can overflow, or return None.
 
-    Padding, stride and dilation may make the window under an output row far larger than the map, and it
-    has to be filled for each row. That may cost as much as 2^27 floats, or as sixteen times the pixels
-    of input, output and kernel. All networks that we know stay far below.
+    Padding, stride and dilation may make the window under an output row far larger than the map,
+    and it has to be filled for each row. That may cost as much as 2^27 floats, or as sixteen times
+    the pixels of input, output and kernel. All networks that we know stay far below.
     """
     cdef double rows = <double>(g.kh - 1) * g.dh + 1 + g.sh
     cdef double under = <double>(g.ow - 1) * g.sw + <double>(g.kw - 1) * g.dw + 1

@@ -6,20 +6,21 @@
 # It computes `pixels` neighbouring output pixels p and the channels c of one block, which are two vecs.
 # Loop nest:  for i, j in taps: for p in pixels: for v in vecs: acc[p][v] += ...
 #
-# The window holds copies of the input rows, one block of channels at a time, with zero pixels at both
-# ends. So there is no code for borders, and every address is a row pointer plus a constant. Neighbouring
-# pixels are BLOCK floats apart, whatever the number of channels, because steps of 2 KB would fall into
-# the same few sets of the L1 cache:
+# The window holds copies of the input rows, one block of channels at a time, with zero pixels at
+# both ends. So there is no code for borders, and every address is a row pointer plus a constant.
+# Neighbouring pixels are BLOCK floats apart, whatever the number of channels, because steps of 2
+# KB would fall into the same few sets of the L1 cache:
 #
 #     row[i] ->  | 0 0 | pixel 0: BLOCK channels | pixel 1: BLOCK channels | ... | 0 0 |
 #
 # Weights are packed per block of channels, [C / BLOCK][taps][BLOCK], zero-filled at the end.
 #
-# With 3 x 3 taps, neighbouring outputs share inputs. The `sliding` tile keeps three inputs of a row in
-# registers and moves them on by `stride` from pixel to pixel, so it loads each input of the row once and
-# not three times (112 x 112 x 32: 35 -> 47 GFLOP/s). Three loads for three multiply-adds would make
-# loading the limit, because a processor loads two vecs a cycle. While the taps run, the registers hold
-# DEPTHWISE_PIXELS x DEPTHWISE_VECS sums, and three weights and three inputs for each vec.
+# With 3 x 3 taps, neighbouring outputs share inputs. The `sliding` tile keeps three inputs of a
+# row in registers and moves them on by `stride` from pixel to pixel, so it loads each input of
+# the row once and not three times (112 x 112 x 32: 35 -> 47 GFLOP/s). Three loads for three
+# multiply-adds would make loading the limit, because a processor loads two vecs a cycle. While
+# the taps run, the registers hold DEPTHWISE_PIXELS x DEPTHWISE_VECS sums, and three weights and
+# three inputs for each vec.
 
 cdef struct DepthwiseRow:
     const float* const* row       # (rows,) window rows of the taps
@@ -38,8 +39,8 @@ cdef inline INLINE_VOID depthwise_body(
 ) noexcept nogil:
     """Compute `pixels` outputs from pixel `first` on, `vecs` vecs from `channel` on.
 
-    All callers pass constants for pixels, vecs and sliding. If sliding is true, the taps are 3 x 3 next
-    to each other, and rows, columns, stride and dilation are constants as well.
+    All callers pass constants for pixels, vecs and sliding. If sliding is true, the taps are 3 x 3
+    next to each other, and rows, columns, stride and dilation are constants as well.
     """
     cdef vec acc[DEPTHWISE_PIXELS][DEPTHWISE_VECS]
     cdef vec w[3][DEPTHWISE_VECS]

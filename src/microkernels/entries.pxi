@@ -6,8 +6,8 @@ def gemm_tile(
 ):
     """Compute tiles of `rows` pixels; pixel i of x begins at i * pitch, a segment at its offset.
 
-    A single row of 2 * GEMM_PANELS vecs is what gemm_row computes; its panels lie one after the other in b.
-    The arrays must be large enough: nothing is checked but the size of the tile.
+    A single row of 2 * GEMM_PANELS vecs is what gemm_row computes; its panels lie one after the
+    other in b. The arrays must be large enough: nothing is checked but the size of the tile.
     """
     cdef double size
     cdef GemmJob t

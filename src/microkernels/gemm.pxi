@@ -17,14 +17,14 @@
 #    v |         |         |     |           | ...                   |  segments in order
 #      +---------+---------+-----+           +-----------------------+
 #
-# The sums of a tile, GEMM_ROWS x 2 vecs or GEMM_ROWS_NARROW x 1, stay in registers while k runs. All
-# callers of gemm_body pass constants for rows and vecs, so the compiler unrolls the loops over them.
-# gemm_tiles is not inlined, because its callers' variables would take registers away from the sums.
-# It computes all tiles of one height, because a call for each tile would cost as much as the tile
-# where k is short.
+# The sums of a tile, GEMM_ROWS x 2 vecs or GEMM_ROWS_NARROW x 1, stay in registers while k runs.
+# All callers of gemm_body pass constants for rows and vecs, so the compiler unrolls the loops
+# over them. gemm_tiles is not inlined, because its callers' variables would take registers away
+# from the sums. It computes all tiles of one height, because a call for each tile would cost as
+# much as the tile where k is short.
 #
-# Not here: blocking over k, threads, borders. Each output element is one chain of multiply-adds with k
-# ascending, so its bits do not depend on the tile that computes it.
+# Not here: blocking over k, threads, borders. Each output element is one chain of multiply-adds
+# with k ascending, so its bits do not depend on the tile that computes it.
 
 cdef extern from *:
     """
@@ -130,8 +130,8 @@ cdef inline INLINE_VOID gemm_finish(
 cdef NOINLINE_VOID gemm_row(const GemmJob* t, Py_ssize_t pitch) noexcept nogil:
     """Compute one pixel of GEMM_PANELS whole panels, which lie `pitch` floats apart.
 
-    A tile of one row has two chains of sums, which wait for each other, and reads one cache line at a
-    time. Eight chains and four streams of weights are faster (AVX2, 1024 -> 1001: 208 -> 150 us,
+    A tile of one row has two chains of sums, which wait for each other, and reads one cache line at
+    a time. Eight chains and four streams of weights are faster (AVX2, 1024 -> 1001: 208 -> 150 us,
     1280 -> 1000: 258 -> 175 us).
     """
     cdef vec acc[GEMM_ROWS_NARROW][2]

@@ -1,6 +1,7 @@
 # Layers that only move numbers: concat, split, channel shuffle, space to depth, transpose, pad.
 #
-# Each is one or more strided copies of up to five axes per image; pad sets its output to zero first.
+# Each is one or more strided copies of up to five axes per image; pad sets its output to zero
+# first.
 #
 #   y[to_shift + sum of i_a * y_strides[a]] = x[shift + sum of i_a * x_strides[a]]   for all i_a < size[a]
 #

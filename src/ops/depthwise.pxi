@@ -12,10 +12,11 @@
 #     | row ready         |  ->  | 0 | block 1: W x BLOCK   | 0 |   ->   | output row oy     |
 #     +-------------------+      +---+----------------------+---+        +-------------------+
 #
-# The ring has as many blocks as fit into a quarter of a strip. Each input row is copied into it once,
-# from left to right, so that the processor's own prefetcher keeps up. Copied one block at a time, it would
-# meet cache lines that are 128 bytes to 4 KB apart (112 x 112 x 32, AVX2: 174 -> 145 us). With a
-# multiplier m > 1 the copy repeats each channel m times, and the tile knows nothing of it.
+# The ring has as many blocks as fit into a quarter of a strip. Each input row is copied into it
+# once, from left to right, so that the processor's own prefetcher keeps up. Copied one block at a
+# time, it would meet cache lines that are 128 bytes to 4 KB apart (112 x 112 x 32, AVX2: 174 ->
+# 145 us). With a multiplier m > 1 the copy repeats each channel m times, and the tile knows
+# nothing of it.
 
 cdef str depthwise_error(const StepData* s):
     cdef const Geometry* g = &s.g

@@ -8,15 +8,15 @@
 #
 #     x rows -> panel of the expansion -> ring -> middle (pixels of the strip, hidden) -> y rows
 #
-# One panel of the expansion is one block of the depthwise stage. So the GEMM tile writes straight into the
-# ring that the depthwise tile reads, for BLOCK channels at a time, and the ring stays in the L1 cache
-# (block 2 of V2, AVX2: 808 -> 760 us). `middle` is the A of the projection.
+# One panel of the expansion is one block of the depthwise stage. So the GEMM tile writes straight
+# into the ring that the depthwise tile reads, for BLOCK channels at a time, and the ring stays in
+# the L1 cache (block 2 of V2, AVX2: 808 -> 760 us). `middle` is the A of the projection.
 #
-# The rows where two strips meet are expanded twice, so strips are as tall as the cache allows. Where several
-# threads share a small map, they expand shares of the channels instead, and all have finished that before
-# any of them projects. On a narrow map, whose rows are shorter than two tiles, all rows of a strip are
-# expanded in one piece and then moved into the ring, because 7 pixels would be tiles of 4 and 3
-# (7 x 7 x 160, AVX2: 82 -> 94 % of the peak).
+# The rows where two strips meet are expanded twice, so strips are as tall as the cache allows.
+# Where several threads share a small map, they expand shares of the channels instead, and all
+# have finished that before any of them projects. On a narrow map, whose rows are shorter than two
+# tiles, all rows of a strip are expanded in one piece and then moved into the ring, because 7
+# pixels would be tiles of 4 and 3 (7 x 7 x 160, AVX2: 82 -> 94 % of the peak).
 
 cdef str inverted_error(const StepData* s):
     if s.g.multiplier != 1:
@@ -40,9 +40,9 @@ cdef Sizes inverted_weigh(const Geometry* g) noexcept:
 cdef inline bint in_phases(const Geometry* g, int threads) noexcept nogil:
     """Return true if all threads expand their share of the channels before any of them projects.
 
-    Strips of rows would expand the rows where they meet twice, which is half as much again where two
-    threads share a map of 7 x 7 (block 15 of V2 on two threads: 230 -> 180 us). On larger maps it is
-    little, and the channels in between would leave the caches (28 x 28 x 192: 128 -> 150 us).
+    Strips of rows would expand the rows where they meet twice, which is half as much again where
+    two threads share a map of 7 x 7 (block 15 of V2 on two threads: 230 -> 180 us). On larger maps
+    it is little, and the channels in between would leave the caches (28 x 28 x 192: 128 -> 150 us).
     """
     return 0 < g.n < threads and g.oh * g.ow * g.hidden <= STRIP_FLOATS
 
@@ -50,9 +50,9 @@ cdef inline bint in_phases(const Geometry* g, int threads) noexcept nogil:
 cdef void inverted_cut(StepData* s, int threads) noexcept nogil:
     """Cut output rows or, in two phases, hidden channels and then output pixels.
 
-    A strip of rows has four times the usual floats, because expanding fewer rows twice is worth more than
-    the L2 cache (28 x 28 x 192: 5 %, 14 x 14 x 576: 7 %). Threads do not share panels there, because each
-    would expand the same rows again.
+    A strip of rows has four times the usual floats, because expanding fewer rows twice is worth
+    more than the L2 cache (28 x 28 x 192: 5 %, 14 x 14 x 576: 7 %). Threads do not share panels
+    there, because each would expand the same rows again.
     """
     cdef const Geometry* g = &s.g
     if in_phases(g, threads):

@@ -5,8 +5,8 @@
 #
 # Loop nest:  for pixel: for vec of channels: for tap of the window
 #
-# `count` is the number of real pixels. In mode 1 the padding counts too, but not what the last window
-# covers beyond it where the output size was rounded up. NaN in a window gives NaN.
+# `count` is the number of real pixels. In mode 1 the padding counts too, but not what the last
+# window covers beyond it where the output size was rounded up. NaN in a window gives NaN.
 
 cdef str pool_axis_error(
     str axis, Py_ssize_t size, Py_ssize_t kernel, Py_ssize_t stride, Py_ssize_t before, Py_ssize_t found
@@ -21,8 +21,8 @@ cdef str pool_axis_error(
 cdef str pool_error(const StepData* s):
     """Say which axis does not fit, or return None.
 
-    Every window must have a pixel of the map. The last one may reach beyond the padding, because the output
-    size may be rounded up.
+    Every window must have a pixel of the map. The last one may reach beyond the padding, because
+    the output size may be rounded up.
     """
     cdef const Geometry* g = &s.g
     return (proportion_error(g) or same_error("channels", g.c, g.oc)

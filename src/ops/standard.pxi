@@ -6,15 +6,15 @@
 # Loop nest:  copy the window; for group: for panel of weights: for tile of pixels: for segment: for k
 #
 # In NHWC the patch of one kernel row is KW * C contiguous floats. So a KH x KW convolution is KH
-# segments of the GEMM tile over overlapping rows; with dilation or groups it is KH * KW segments of
-# C / groups floats. With padding, the few input rows that a strip needs are copied once into a window
-# with zeros around them; without padding the input itself serves as the window.
+# segments of the GEMM tile over overlapping rows; with dilation or groups it is KH * KW segments
+# of C / groups floats. With padding, the few input rows that a strip needs are copied once into a
+# window with zeros around them; without padding the input itself serves as the window.
 #
 #     window of a strip:   | 0 | x[y, 0] x[y, 1] ... x[y, W-1] | 0 |     rows: (last - 1 - first) * sh
 #                          | 0 | ...                           | 0 |           + (KH - 1) * dh + 1
 #
-# The packed weights of the groups lie one after the other, each in panels of its own. So do the biases,
-# each filled up with zeros to whole vecs.
+# The packed weights of the groups lie one after the other, each in panels of its own. So do the
+# biases, each filled up with zeros to whole vecs.
 
 cdef str standard_error(const StepData* s):
     cdef const Geometry* g = &s.g

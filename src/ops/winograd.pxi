@@ -1,11 +1,12 @@
-# Winograd's minimal filtering for plain 3 x 3 convolutions (Lavin and Gray, arXiv 1509.09308): F(4 x 4)
-# takes 36 products for 16 pixels instead of 144, F(2 x 2) takes 16 for 4 instead of 36. It is an option of
-# compile(), off by default, because it rounds otherwise than the defining sum.
+# Winograd's minimal filtering for plain 3 x 3 convolutions (Lavin and Gray, arXiv 1509.09308):
+# F(4 x 4) takes 36 products for 16 pixels instead of 144, F(2 x 2) takes 16 for 4 instead of 36.
+# It is an option of compile(), off by default, because it rounds otherwise than the defining sum.
 #
 #   y = clamp(bias + A^T [ sum over c of (G g[c] G^T) * (B^T d[c] B) ] A + residual)
 #
-# d are the input pixels under a tile of output pixels, 2 more each way. g are the 3 x 3 weights, which are
-# transformed once, in double precision, before they are packed. * multiplies element by element.
+# d are the input pixels under a tile of output pixels, 2 more each way. g are the 3 x 3 weights,
+# which are transformed once, in double precision, before they are packed. * multiplies element by
+# element.
 #
 # Loop nest:  for tile of the strip: for vec of c: B^T d B          matrices V (tiles, C)
 #             for each of 36 or 16 matrices: gemm_panels            matrices M (tiles, OC) = V x weights
@@ -18,10 +19,11 @@
 #     | tile 4 or 2 |    | 1: tile 0: C ... |    | ...              |    | 1: tile 0: OC ... |    | 2 x 2 |
 #     +-------------+    +------------------+    +------------------+    +-------------------+    +-------+
 #
-# Taps outside of the map read one row of zeros that all share. Pixels outside of the output are not stored.
-# A strip is some rows of tiles, of one image or of several, because each strip reads all weights.
-# Every sum is a chain of single fused operations, and no operation adds two products. So there is only one
-# way to contract it, and the bits depend neither on lanes nor on tiles, strips, batch or threads.
+# Taps outside of the map read one row of zeros that all share. Pixels outside of the output are
+# not stored. A strip is some rows of tiles, of one image or of several, because each strip reads
+# all weights. Every sum is a chain of single fused operations, and no operation adds two
+# products. So there is only one way to contract it, and the bits depend neither on lanes nor on
+# tiles, strips, batch or threads.
 
 cdef enum:
     WINOGRAD_SIDE = 6             # of the larger tile's input
@@ -54,8 +56,8 @@ cdef Sizes winograd_weigh(const Geometry* g) noexcept:
 cdef void winograd_cut(StepData* s, int threads) noexcept nogil:
     """Cut rows of tiles of all images.
 
-    Where there are few strips, threads share the panels instead: transforming the input again costs less
-    than smaller strips.
+    Where there are few strips, threads share the panels instead: transforming the input again costs
+    less than smaller strips.
     """
     cdef const Geometry* g = &s.g
     cdef Py_ssize_t across = ceil_div(g.ow, g.tile)
