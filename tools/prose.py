@@ -55,7 +55,7 @@ class Finding(NamedTuple):
 
 def is_refused(text: str, kind: str) -> bool:
     """Tell whether the docstring of a function, a class or a module begins with a wrong word."""
-    if text.lstrip().startswith("#"):  # C code in an extern block
+    if text.lstrip().startswith(("#", "/*")):  # C code in an extern block
         return False
     first = (text.split() or [""])[0]
     word = first.rstrip(",.:;")

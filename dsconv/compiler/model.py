@@ -135,7 +135,7 @@ class Model:
     def _parts(
         self, arrays: tuple[np.ndarray, ...]
     ) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
-        """Yield a batch in parts of at most `_chunk` examples: views of the arrays, and a number."""
+        """Yield parts of at most `_chunk` examples: views of the arrays, and their number."""
         self._program.check()
         count = len(arrays[0])
         if 0 < count <= self._chunk:

@@ -89,7 +89,7 @@ def path_of(name: str, *, progress: bool | None = None) -> str:
 
 
 def home() -> Path:
-    """Return the folder of the cache, which need not exist: DSCONV_HOME, or the platform's default."""
+    """Return the folder of the cache, which need not exist."""
     try:
         if folder := os.environ.get("DSCONV_HOME"):
             return Path(folder).expanduser().absolute()

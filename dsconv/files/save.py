@@ -84,7 +84,7 @@ def save(
 
 
 def _save_model(path: str, suffix: str, model: Model) -> None:
-    """Write a compiled model, or the weights that it was made of, under the names they came with."""
+    """Write a compiled model, or its original weights under their original names."""
     source = model.source
     if suffix == SUFFIX:
         write_compiled(path, model)

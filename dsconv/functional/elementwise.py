@@ -23,7 +23,8 @@ def batch_norm(
 ) -> np.ndarray:
     """Apply batch norm: y = gamma * (x - mean) / sqrt(variance + epsilon) + beta.
 
-    The statistics are fixed. It is computed as y = x * factor + shift, with factor and shift from double precision.
+    The statistics are fixed. It is computed as y = x * factor + shift, where factor and shift come
+    from double precision.
 
     Parameters
     ----------

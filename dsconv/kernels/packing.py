@@ -34,7 +34,7 @@ class Widths(NamedTuple):
 
 
 class Packing(NamedTuple):
-    """How one weight of a step is packed."""
+    """The form, shape and groups of one weight of a step."""
 
     form: str
     shape: tuple[int, ...]  # of the plain array

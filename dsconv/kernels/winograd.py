@@ -5,9 +5,9 @@ Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09
 
     Y = A^T [(G g G^T) * (B^T d B)] A        d: input pixels, 2 more each way, g: 3 x 3 weights
 
-with * by element. The matrices follow from the points at which polynomials are evaluated. Those of the
-larger tile, 0, +-3/2, +-3/4 and infinity, round less than the paper's 0, +-1, +-2: half of the error on
-normal numbers, a quarter in the worst element. All entries of A and B are exact in float32.
+with * by element. The matrices follow from the points at which polynomials are evaluated. Those of
+the larger tile, 0, +-3/2, +-3/4 and infinity, round less than the paper's 0, +-1, +-2: half of the
+error on normal numbers, a quarter in the worst element. All entries of A and B are exact in float32.
 """
 
 from __future__ import annotations

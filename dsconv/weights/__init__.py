@@ -84,7 +84,7 @@ def write(
     arrays: Mapping[str, Any],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write arrays as .npz or .safetensors, by the suffix of `path`; only the latter has metadata."""
+    """Write arrays as .npz or .safetensors by the suffix of `path`; only the latter has metadata."""
     if os.fspath(path).endswith(".npz"):
         from dsconv.weights.npz import write_npz
 

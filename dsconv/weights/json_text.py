@@ -1,4 +1,4 @@
-"""Parse JSON of files that may be hostile: one size limit, no key twice, each fault a ValueError."""
+"""Parse JSON of files that may be hostile: a size limit, no key twice, faults are ValueErrors."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def _old(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _new(paths: Sequence[Path], config: Any) -> Iterator[tuple[Path, str]]:
-    """Yield names of Keras 3: layers/CLASS_NUMBER/vars/INDEX, and layers/MODEL/layers/... inside models."""
+    """Yield names of Keras 3: layers/CLASS_NUMBER/vars/INDEX, in models layers/MODEL/layers/..."""
     counts = Counter(path[:-2] for path in paths)
     described = _described(set(counts), config)
     for path in paths:

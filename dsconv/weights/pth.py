@@ -96,14 +96,14 @@ def _rebuild_tensor_v2(arguments: tuple[Any, ...]) -> _Tensor:
 
 
 def _rebuild_parameter(arguments: tuple[Any, ...]) -> _Tensor:
-    """Stand for torch._utils._rebuild_parameter(tensor, requires_grad, hooks): the tensor itself."""
+    """Stand for torch._utils._rebuild_parameter(tensor, ...): return the tensor itself."""
     if len(arguments) != 3 or type(arguments[0]) is not _Tensor:
         raise ValueError("malformed parameter: wrong arguments")
     return arguments[0]
 
 
 def _ordered_dict(arguments: tuple[Any, ...]) -> dict[Any, Any]:
-    """Stand for collections.OrderedDict(), which the pickle fills; Python 2 gives a list of pairs."""
+    """Stand for collections.OrderedDict(), which the pickle fills; Python 2 gives pairs."""
     result: dict[Any, Any] = {}
     if not arguments:
         return result
@@ -150,7 +150,7 @@ class PthFile(WeightFile):
         return {name: self._entry_of(tensor) for name, tensor in _state_dict(self._root()).items()}
 
     def _entry_of(self, tensor: _Tensor) -> Entry:
-        """Return the whole storage as what is to be read, because its checksum is that of it all."""
+        """Return the place of the whole storage, because its checksum covers all of it."""
         storage, offset, shape, strides, _ = tensor
         return Entry(shape, storage.stored, storage.raw_bytes, storage.place, offset, strides)
 

@@ -2,7 +2,8 @@
 
 It does what an archive of weights needs and no more: no encryption, no parts, no ZIP64 (so less
 than 4 GB). The standard library's `zipfile` would do, but importing it takes longer than reading
-a MobileNet, it copies every member once more, and it lets members overlap. Layout: PKWARE's APPNOTE, 4.3.
+a MobileNet, it copies every member once more, and it lets members overlap. The layout is that of
+PKWARE's APPNOTE, section 4.3.
 """
 
 from __future__ import annotations

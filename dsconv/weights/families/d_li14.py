@@ -1,7 +1,7 @@
 """Recognise MobileNetV2 of github.com/d-li14/mobilenetv2.pytorch.
 
-Each block is one flat sequence. Padding of one pixel on every side, PyTorch's epsilon 1e-5 (models/imagenet/mobilenetv2.py);
-pictures as torchvision prepares them (imagenet.py). The repository that it comes from,
+Each block is one flat sequence. Padding is one pixel on every side, epsilon PyTorch's 1e-5
+(models/imagenet/mobilenetv2.py); pictures are prepared as by torchvision (imagenet.py). The repository that it comes from,
 tonylins/pytorch-mobilenet-v2, calls the last convolution "features.18" and its classifier
 "classifier" or "classifier.1"; its files are read as well.
 """

@@ -121,7 +121,7 @@ def _classifier(arrays: Arrays, place: Place, version: int) -> str:
 
 
 def _padded_below(graph: Graph) -> Graph:
-    """Return the graph with zeros only below and on the right in front of strided depthwise layers."""
+    """Return the graph with zeros only below and on the right of strided depthwise layers."""
     result = Graph(graph.name)
     for node in graph.nodes.values():
         layer = node.layer

@@ -1,4 +1,4 @@
-"""Recognise MobileNetV1 and V2 of TF-slim: an .npz with the variables of a checkpoint under their names.
+"""Recognise MobileNetV1 and V2 of TF-slim: an .npz of a checkpoint's variables by their names.
 
 HWIO weights, TensorFlow's SAME padding, batch norm with epsilon 1e-3, the classifier as a 1x1
 convolution, mostly with 1001 classes: 0 is the background (tensorflow/models, research/slim/nets:
@@ -19,7 +19,7 @@ _TRAINING = {  # last parts of names that are no variables of the network
 
 
 def plain_names(names: list[str]) -> dict[str, str]:
-    """Return the variables of the network, from "MobilenetV1/" or "MobilenetV2/" on, without ":0"."""
+    """Return the variables of the network without ":0", from "MobilenetV1/" or "V2/" on."""
     found = {}
     for name in names:
         plain = name.removesuffix(":0")

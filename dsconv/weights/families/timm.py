@@ -7,7 +7,8 @@ kernel's half on every side and PyTorch's epsilon 1e-5; files whose name begins 
 converted from TensorFlow: SAME padding, epsilon 1e-3. Nothing inside the file tells the two apart.
 
 Pictures (default_cfgs there): bicubic, 224 of 256, ImageNet's mean and deviation; for V1 and for
-converted files 0.5 and 0.5; V1 of width 1.25 is cropped at 0.9, Lite 1 to 4 have sizes of their own.
+converted files 0.5 and 0.5; V1 of width 1.25 is cropped at 0.9, and Lite 1 to 4 have sizes of
+their own.
 """
 
 from __future__ import annotations

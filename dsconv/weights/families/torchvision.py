@@ -1,6 +1,7 @@
 """Recognise MobileNetV2 of torchvision.
 
-Each block is a sequence of (convolution, batch norm, ReLU6) sequences. Padding of one pixel on every side, batch norm with PyTorch's epsilon 1e-5
+Each block is a sequence of (convolution, batch norm, ReLU6) sequences. Padding is one pixel on
+every side, the epsilon of batch norms PyTorch's 1e-5
 (torchvision/models/mobilenetv2.py). Pictures: MobileNet_V2_Weights in the same file.
 """
 
