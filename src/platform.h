@@ -15,24 +15,6 @@ enum { HAS_OPENMP = 1 };
 enum { HAS_OPENMP = 0 };
 #endif
 
-#ifdef __VERSION__
-#define COMPILER __VERSION__
-#else
-#define COMPILER "unknown"
-#endif
-#if defined(__clang__)
-#define COMPILER_NAME "clang"
-#elif defined(__GNUC__)
-#define COMPILER_NAME "gcc"
-#elif defined(_MSC_VER)
-#define COMPILER_NAME "msvc"
-#else
-#define COMPILER_NAME "cc"
-#endif
-#ifndef DSCONV_FLAGS
-#define DSCONV_FLAGS ""
-#endif
-
 enum { CACHE_LINE = 64, HUGE_PAGE = 2 << 20 };
 
 #ifdef __linux__

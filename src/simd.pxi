@@ -7,7 +7,6 @@ cdef extern from "simd.h" nogil:
     enum: GEMM_ROWS_NARROW        # pixels of a GEMM tile one vec wide
     enum: DEPTHWISE_PIXELS
     enum: DEPTHWISE_VECS
-    enum: HAS_FMA
     ctypedef void INLINE_VOID
     ctypedef void NOINLINE_VOID
     ctypedef struct vec:

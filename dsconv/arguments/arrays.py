@@ -29,7 +29,5 @@ def float32(array: Any, name: str) -> np.ndarray:
 
 def contiguous(array: np.ndarray) -> np.ndarray:
     """Return the array itself if the kernels can read it, else a copy."""
-    flags = array.flags
-    if flags.c_contiguous and flags.aligned:
-        return array
-    return np.require(array, requirements=["C", "A"])
+    good = array.flags.c_contiguous and array.flags.aligned
+    return array if good else np.require(array, requirements=["C", "A"])

@@ -23,15 +23,6 @@ class Window(NamedTuple):
     output: tuple[int, int]  # height, width
 
 
-def _one_side(size: int, kernel: int, stride: int, dilation: int, padding: str) -> tuple[int, int]:
-    """Return (before, after) of an axis under "same" or "valid"; an odd pixel goes to the end."""
-    if padding == "valid":
-        return 0, 0
-    output = -(-size // stride)
-    total = max((output - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
-    return total // 2, total - total // 2
-
-
 def padding_pixels(
     padding: Any,
     size: tuple[int, int],
@@ -43,24 +34,22 @@ def padding_pixels(
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
             raise ValueError(f'padding must be "same", "valid" or numbers, got {padding!r}')
-        rows, columns = (
-            _one_side(size[i], kernel[i], stride[i], dilation[i], padding) for i in (0, 1)
-        )
-        return rows, columns
-    if isinstance(padding, (tuple, list)) and len(padding) == 2:
-        sides = [side if isinstance(side, (tuple, list)) else (side, side) for side in padding]
-        if all(len(side) == 2 for side in sides):
-            (top, bottom), (left, right) = (
-                (pixels(a, "padding", 0), pixels(b, "padding", 0)) for a, b in sides
-            )
-            return (top, bottom), (left, right)
-    if isinstance(padding, (tuple, list)):
+        height, width = (0, 0) if padding == "valid" else map(_same, size, kernel, stride, dilation)
+        return (height // 2, height - height // 2), (width // 2, width - width // 2)
+    sides = padding if isinstance(padding, (tuple, list)) else (padding, padding)
+    ends = [side if isinstance(side, (tuple, list)) else (side, side) for side in sides]
+    if [len(end) for end in ends] != [2, 2]:
         raise ValueError(
             'padding must be "same", "valid", an int, (rows, columns) or '
             f"((top, bottom), (left, right)), got {padding!r}"
         )
-    number = pixels(padding, "padding", 0)
-    return (number, number), (number, number)
+    top, bottom, left, right = (pixels(end, "padding", 0) for pair in ends for end in pair)
+    return (top, bottom), (left, right)
+
+
+def _same(size: int, kernel: int, stride: int, dilation: int) -> int:
+    """Return the pixels that "same" adds to an axis, so that it has ceil(size / stride) outputs."""
+    return max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
 
 
 def every_pixel(size: tuple[int, int], stride: Pair = 1) -> Window:
@@ -89,8 +78,7 @@ def window(
     ValueError
         If numbers are out of range, or the output would be empty.
     """
-    kernel = pair(kernel, "kernel")
-    stride = pair(stride, "stride")
+    kernel, stride = pair(kernel, "kernel"), pair(stride, "stride")
     dilation = pair(dilation, "dilation")
     size = (int(size[0]), int(size[1]))
     pad = padding_pixels(padding, size, kernel, stride, dilation)

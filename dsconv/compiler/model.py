@@ -107,7 +107,7 @@ class Model:
         ValueError, TypeError
             For an empty batch, and for what a call refuses.
         """
-        from dsconv.compiler.profile import Profile, StepProfile
+        from dsconv.compiler.profile import Profile, StepProfile, step_ends
         from dsconv.kernels.peak import Peak
 
         arrays, _ = self._arrays(x)
@@ -117,15 +117,15 @@ class Model:
         results = tuple(np.empty((count, *s), np.float32) for s in self.outputs.values())
         threads = self._threads(count)
         layers, total, peak = self._program.layers, [], Peak(self._program.kernels)
-        stamps = np.zeros(len(self._program.steps) + 1)
         starts = np.cumsum([0] + [layer.steps for layer in layers])
         profiles = [StepProfile(*layer[:4], []) for layer in layers]
         for _ in range(integer(repeats, "repeats")):
             peak.sample()
             times = np.zeros(len(layers))
             for views, images in self._parts(arrays + results):
+                stamps = np.zeros((threads, len(self._program.steps) + 1))
                 self._program.run(views, images, threads, stamps)
-                times += np.diff(stamps[starts])
+                times += np.diff(step_ends(stamps)[starts])
             total.append(float(times.sum()))
             for profile, seconds in zip(profiles, times, strict=True):
                 profile.times.append(float(seconds))

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dsconv.arguments.arrays import contiguous, float32
 from dsconv.arguments.numbers import bounds
 from dsconv.kernels import dispatch
-from dsconv.kernels.memory import aligned_empty
-from dsconv.kernels.packed_weight import PackedWeight, pack_named, packing_of
+from dsconv.kernels.packed_weight import PackedWeight, pack_named
 from dsconv.kernels.packing import Widths
-from dsconv.kernels.steps import UNBOUNDED, Convolution
+from dsconv.kernels.steps import UNBOUNDED, Bounds
 
 Activation = None | str | tuple[float, float]
 Weight = np.ndarray | PackedWeight
 
 ACTIVATIONS = {None: UNBOUNDED, "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
+
+
+class Convolution(NamedTuple):
+    """Hold what one convolution multiplies with, adds and clamps to."""
+
+    weight: PackedWeight
+    bias: np.ndarray | None
+    bounds: Bounds
 
 
 def maps(x: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +52,7 @@ def packed_weight(weight: Weight, kind: str, groups: int = 1, name: str = "weigh
     if isinstance(weight, PackedWeight):
         _check_packed(weight, kind, groups, name)
         return weight
-    return pack_named(weight, name, kind, groups, aligned_empty)
+    return pack_named(weight, name, kind, groups)
 
 
 def _check_packed(weight: PackedWeight, kind: str, groups: int, name: str) -> None:
@@ -55,17 +62,16 @@ def _check_packed(weight: PackedWeight, kind: str, groups: int, name: str) -> No
         raise ValueError(f"{name} is packed for groups={weight.groups}, got groups={groups}")
     if weight.isa != dispatch.isa:
         raise ValueError(f"{name} is packed for {weight.isa!r}, the kernels are {dispatch.isa!r}")
-    packing = packing_of(kind, weight.shape, groups)
-    if weight.data.size != packing.floats(Widths.of(dispatch.kernels)):
+    if weight.data.size != weight.packing.floats(Widths.of(dispatch.kernels)):
         raise ValueError(f"{name} is damaged: {weight.data.size} packed values for {weight!r}")
 
 
 def convolution(
-    weight: PackedWeight, channels: int, bias: Any, activation: Activation, prefix: str = ""
+    weight: PackedWeight, bias: Any, activation: Activation, prefix: str = ""
 ) -> Convolution:
     """Return one convolution of a step; `prefix` stands before the names of the arguments."""
     if bias is not None:
-        bias = vector(bias, f"{prefix}bias", channels)
+        bias = vector(bias, f"{prefix}bias", weight.packing.matrix[1])
     return Convolution(weight, bias, clamp(activation, f"{prefix}activation"))
 
 

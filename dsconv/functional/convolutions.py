@@ -20,9 +20,7 @@ from dsconv.functional.arguments import (
     packed_weight,
     same_channels,
 )
-from dsconv.functional.results import output_map, run
-from dsconv.kernels import dispatch
-from dsconv.kernels.steps import convolve
+from dsconv.functional.results import convolve, result
 
 
 def conv2d(
@@ -80,10 +78,8 @@ def conv2d(
             f"{group_in * groups} (its third axis times groups)"
         )
     place = window(batch.shape[1:3], (kh, kw), stride, padding, dilation)
-    y = output_map(x, (*place.output, channels), out)
-    last = convolution(packed, channels, bias, activation)
-    step = convolve(dispatch.kernels, batch.shape[1:], place, last)
-    return run(step, batch, y, threads, kh * kw * group_in)
+    y = result(x, (*x.shape[:-3], *place.output, channels), out)
+    return convolve(batch, y, place, threads, convolution(packed, bias, activation))
 
 
 def depthwise_conv2d(
@@ -126,7 +122,5 @@ def depthwise_conv2d(
     kh, kw, channels, multiplier = packed.shape
     same_channels(batch, channels, "weight", packed.shape)
     place = window(batch.shape[1:3], (kh, kw), stride, padding, dilation)
-    y = output_map(x, (*place.output, channels * multiplier), out)
-    last = convolution(packed, channels * multiplier, bias, activation)
-    step = convolve(dispatch.kernels, batch.shape[1:], place, last)
-    return run(step, batch, y, threads, kh * kw)
+    y = result(x, (*x.shape[:-3], *place.output, channels * multiplier), out)
+    return convolve(batch, y, place, threads, convolution(packed, bias, activation))

@@ -8,7 +8,8 @@ from dsconv.arguments.arrays import contiguous, float32
 from dsconv.functional.arguments import Activation, clamp, vector
 from dsconv.functional.results import check_out, few_threads, run
 from dsconv.kernels import dispatch
-from dsconv.kernels.steps import geometry, scale
+from dsconv.kernels.packing import Packing, Widths
+from dsconv.kernels.steps import geometry
 
 
 def batch_norm(
@@ -59,10 +60,13 @@ def batch_norm(
     shift = b - m * factor
     rows = contiguous(x).reshape(-1, 1, 1, channels)
     y = np.empty(x.shape, np.float32)
-    step = scale(
-        dispatch.kernels, rows.shape[1:], factor.astype(np.float32), shift.astype(np.float32),
-        clamp(activation, "activation"),
-    )  # fmt: skip
+    kernels, packing = dispatch.kernels, Packing("panels", (channels,))
+    named = {"weight": factor.astype(np.float32), "bias": shift.astype(np.float32)}
+    weights = {k: packing.packed(array, Widths.of(kernels)) for k, array in named.items()}
+    shape, bounds = rows.shape[1:], clamp(activation, "activation")
+    step = kernels.Step(
+        "scale", geometry(shape, shape, bounds=bounds), (1, 0), (2, 0), None, weights
+    )
     return run(step, rows, y, few_threads(x))
 
 

@@ -15,9 +15,7 @@ from dsconv.functional.arguments import (
     packed_weight,
     same_channels,
 )
-from dsconv.functional.results import output_map, result, run
-from dsconv.kernels import dispatch
-from dsconv.kernels.steps import convolve
+from dsconv.functional.results import convolve, result
 
 
 def pointwise_conv2d(
@@ -56,10 +54,8 @@ def pointwise_conv2d(
     depth, channels = packed.shape
     same_channels(batch, depth, "weight", packed.shape)
     place = every_pixel(batch.shape[1:3], stride)
-    y = output_map(x, (*place.output, channels), out)
-    last = convolution(packed, channels, bias, activation)
-    step = convolve(dispatch.kernels, batch.shape[1:], place, last)
-    return run(step, batch, y, threads, depth)
+    y = result(x, (*x.shape[:-3], *place.output, channels), out)
+    return convolve(batch, y, place, threads, convolution(packed, bias, activation))
 
 
 def dense(
@@ -99,6 +95,5 @@ def dense(
         raise ValueError(f"x has {x.shape[-1]} channels, weight {packed.shape} takes {depth}")
     y = result(x, (*x.shape[:-1], channels), out)
     pixels = contiguous(x).reshape(-1, 1, 1, depth)
-    last = convolution(packed, channels, bias, activation)
-    step = convolve(dispatch.kernels, pixels.shape[1:], every_pixel((1, 1)), last)
-    return run(step, pixels, y, threads, depth)
+    last = convolution(packed, bias, activation)
+    return convolve(pixels, y, every_pixel((1, 1)), threads, last)

@@ -6,7 +6,7 @@ import numpy as np
 
 from dsconv.arguments.arrays import float32
 from dsconv.functional.arguments import maps
-from dsconv.functional.results import few_threads, output_map, run
+from dsconv.functional.results import few_threads, result, run
 from dsconv.kernels import dispatch
 from dsconv.kernels.steps import geometry
 
@@ -30,7 +30,7 @@ def global_average_pool(x: np.ndarray, *, out: np.ndarray | None = None) -> np.n
         If x has another rank or dtype, or no pixels.
     """
     x, batch = maps(x)
-    y = output_map(x, (batch.shape[3],), out)
+    y = result(x, (*x.shape[:-3], batch.shape[3]), out)
     fields = geometry(batch.shape[1:], (1, 1, batch.shape[3]))
     step = dispatch.kernels.Step("global_average", fields, (1, 0), (2, 0))
     return run(step, batch, y, few_threads(batch))

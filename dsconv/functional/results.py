@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 
 from dsconv.arguments.arrays import float32
+from dsconv.arguments.window import Window
+from dsconv.functional.arguments import Convolution
 from dsconv.kernels import dispatch
+from dsconv.kernels.packing import STAGES, Widths
+from dsconv.kernels.steps import convolution_step, geometry
 from dsconv.kernels.threads import threads_or_default
 
 
@@ -34,25 +38,34 @@ def result(x: np.ndarray, shape: tuple[int, ...], out: np.ndarray | None) -> np.
     return out
 
 
-def output_map(x: np.ndarray, shape: tuple[int, ...], out: np.ndarray | None) -> np.ndarray:
-    """Return `result` for a map of this shape, with the batch axis if x has one."""
-    return result(x, (len(x), *shape) if x.ndim == 4 else shape, out)
-
-
 def few_threads(x: np.ndarray) -> int:
     """Return 1 for a small array, because starting a team costs more than a pass over it."""
     return 1 if x.size < 1 << 16 else threads_or_default(None)
 
 
-def run(step: Any, x: np.ndarray, y: np.ndarray, threads: int | None, terms: int = 1) -> np.ndarray:
-    """Run one step on the images of x, the first axis, into y: sums of `terms` products each.
+def run(step: Any, x: np.ndarray, y: np.ndarray, threads: int) -> np.ndarray:
+    """Run one step on the images of x, the first axis, into y."""
+    if images := len(x):
+        sizes = (x.size // images,), (y.size // images,)
+        dispatch.kernels.Program([step], *sizes).run((x, y), images, threads)
+    return y
+
+
+def convolve(
+    x: np.ndarray, y: np.ndarray, window: Window, threads: int | None, *chain: Convolution
+) -> np.ndarray:
+    """Run one to three convolutions in one pass over the images of x, into y.
 
     By default a step that takes one thread less than about 20 microseconds runs on one thread.
     """
+    kernels, weights = dispatch.kernels, {}
+    for stage, (weight, bias, _) in zip(STAGES, reversed(chain), strict=False):
+        weights[f"{stage}weight"] = weight.data
+        weights[f"{stage}bias"] = weight.packing.bias().packed(bias, Widths.of(kernels))
+    stages = [(weight.packing, bounds) for weight, _, bounds in chain]
+    op, output, fields = convolution_step(window, *stages)
+    numbers = geometry(x.shape[1:], output, window, **fields)
+    step = kernels.Step(op, numbers, (1, 0), (2, 0), None, weights)
     number = threads_or_default(threads)
-    if threads is None and y.size * terms < 1 << 20:
-        number = 1
-    if images := len(x):
-        sizes = (x.size // images,), (y.size // images,)
-        dispatch.kernels.Program([step], *sizes).run((x, y), images, number)
-    return y
+    few = threads is None and y.size * stages[-1][0].matrix[0] < 1 << 20  # multiply-adds
+    return run(step, x, y, 1 if few else number)

@@ -14,9 +14,7 @@ from dsconv.functional.arguments import (
     packed_weight,
     same_channels,
 )
-from dsconv.functional.results import output_map, run
-from dsconv.kernels import dispatch
-from dsconv.kernels.steps import convolve
+from dsconv.functional.results import convolve, result
 
 
 def separable_conv2d(
@@ -72,8 +70,6 @@ def separable_conv2d(
             f"depthwise_weight {first.shape} gives, got shape {second.shape}"
         )
     place = window(batch.shape[1:3], (kh, kw), stride, padding, dilation)
-    y = output_map(x, (*place.output, outputs), out)
-    middle = convolution(first, depth, depthwise_bias, depthwise_activation, "depthwise_")
-    last = convolution(second, outputs, bias, activation)
-    step = convolve(dispatch.kernels, batch.shape[1:], place, middle, last)
-    return run(step, batch, y, threads, depth)
+    y = result(x, (*x.shape[:-3], *place.output, outputs), out)
+    middle = convolution(first, depthwise_bias, depthwise_activation, "depthwise_")
+    return convolve(batch, y, place, threads, middle, convolution(second, bias, activation))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,6 +40,11 @@ class PackedWeight:
     ) -> None:
         self.kind, self.shape, self.groups, self.isa, self.data = kind, shape, groups, isa, data
 
+    @property
+    def packing(self) -> Packing:
+        """Return how the data are packed."""
+        return packing_of(self.kind, self.shape, self.groups)
+
     def __repr__(self) -> str:
         return f"PackedWeight(kind={self.kind!r}, shape={self.shape}, isa={self.isa!r})"
 
@@ -70,16 +74,11 @@ def pack(weight: Any, kind: str, *, groups: int = 1) -> PackedWeight:
         raise ValueError(f"kind must be one of {', '.join(_AXES)}, got {kind!r}")
     if isinstance(weight, PackedWeight):
         raise TypeError(f"weight is packed already: {weight!r}")
-    return pack_named(weight, "weight", kind, integer(groups, "groups"), aligned_empty)
+    return pack_named(weight, "weight", kind, integer(groups, "groups"))
 
 
-def pack_named(
-    weight: Any, name: str, kind: str, groups: int, empty: Callable[[int], np.ndarray]
-) -> PackedWeight:
-    """Pack the argument called `name` into memory that `empty` gives.
-
-    `empty(floats)` returns an uninitialised vector at a cache line, e.g. a `Block`.
-    """
+def pack_named(weight: Any, name: str, kind: str, groups: int) -> PackedWeight:
+    """Pack the argument called `name`."""
     weight = float32(weight, name)
     given, axes = weight.shape, _AXES[kind]
     if len(given) != axes.count(",") + 1:
@@ -91,7 +90,7 @@ def pack_named(
     if given[-1] % groups:
         raise ValueError(f"groups must divide the output channels {given[-1]}, got {groups}")
     packing, widths = packing_of(kind, given, groups), Widths.of(dispatch.kernels)
-    data = empty(packing.floats(widths))
+    data = aligned_empty(packing.floats(widths))
     packing.pack(weight, data, widths)
     data.flags.writeable = False
     return PackedWeight(kind, given, groups, dispatch.isa, data)

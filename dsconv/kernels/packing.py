@@ -1,20 +1,26 @@
 """Put weights in the order in which the kernels read them, and take them out again.
 
-    panels        (..., N) as K rows for the GEMM tile, by groups    (src/microkernels/gemm.pxi)
-    matrices      such panels for each of Winograd's matrices        (src/ops/winograd.pxi)
-    blocks        channels block by block, tap by tap                (src/microkernels/depthwise.pxi)
-    vector        one number a channel, each group filled up to whole vecs
-    long vector   one number a channel, filled up to whole blocks
+A weight is a matrix, or some side by side: one of each group of a convolution or of Winograd's
+algorithm. It is packed in panels of `block` columns, one after the other, row by row:
 
-Packed weights depend on two widths of a kernel module, `lanes` and `block`. The op and the geometry
-of a step tell the rest, so weights that are packed for one instruction set can be packed again for
-another.
+        columns ->                              packed
+      +---------+---------+-----+             +---------+---------+-----+
+    r | panel 0 | panel 1 | rest|     ->      | panel 0 | panel 1 | rest|    the next matrix ...
+    o |         |         |     |             +---------+---------+-----+
+    w +---------+---------+-----+
+
+    panels   (..., N): the rest is filled up to whole vecs        (src/microkernels/gemm.pxi)
+    blocks   (KH, KW, C, M): C * M columns, filled up to a block  (src/microkernels/depthwise.pxi)
+
+A bias has one row. Packed weights depend on two widths of a kernel module, `lanes` and `block`. The
+op and the geometry of a step tell the rest, so weights that are packed for one instruction set can
+be packed again for another.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import NamedTuple
 
@@ -36,34 +42,40 @@ class Widths(NamedTuple):
 class Packing(NamedTuple):
     """The form, shape and groups of one weight of a step."""
 
-    form: str
+    form: str  # "panels" or "blocks"
     shape: tuple[int, ...]  # of the plain array
     groups: int = 1
 
+    @property
+    def matrix(self) -> tuple[int, int]:
+        """Return rows and columns of the plain array as one matrix, all groups side by side."""
+        first = 2 if self.form == "blocks" else -1  # of the axes that are columns
+        return math.prod(self.shape[:first]), math.prod(self.shape[first:])
+
+    def bias(self) -> Packing:
+        """Return how the bias of a convolution with this weight is packed."""
+        shape = (1, 1) if self.form == "blocks" else ()
+        return Packing(self.form, (*shape, self.matrix[1]), self.groups)
+
     def floats(self, widths: Widths) -> int:
         """Return the size of the packed weight."""
-        if self.form in ("blocks", "long vector"):
-            kernel, channels = self._kernel_and_channels()
-            return math.prod(kernel) * round_up(channels, widths.block)
-        columns = round_up(self.shape[-1] // self.groups, widths.lanes)
-        return math.prod(self.shape[:-1]) * self.groups * columns
+        rows, columns = self.matrix
+        fill = widths.block if self.form == "blocks" else widths.lanes
+        return self.groups * rows * round_up(columns // self.groups, fill)
 
     def pack(self, array: np.ndarray | None, data: np.ndarray, widths: Widths) -> None:
         """Write the plain array, or zeros for None, into `data`, which has `floats` values."""
         if array is None:
             data[...] = 0
-        elif self.form in ("vector", "long vector"):
-            rows, columns = data.reshape(self.groups, -1), self.shape[0] // self.groups
-            rows[:, :columns] = array.reshape(self.groups, -1)
-            rows[:, columns:] = 0
-        elif self.form == "blocks":
-            _pack_blocks(array.reshape(self.shape), data, widths.block)
-        elif self.form == "panels":
-            _pack_panels(array.reshape(-1, self.shape[-1]), self.groups, data, widths)
-        else:
-            matrices = array.reshape(-1, *self.shape[2:])
-            for matrix, part in zip(matrices, data.reshape(len(matrices), -1), strict=True):
-                _pack_panels(matrix, 1, part, widths)
+            return
+        (plain, panels), (last, rest) = self._parts(array, data, widths)
+        if plain.strides[3] == plain.itemsize:  # copied a row of a panel at a time
+            wide = np.dtype((np.void, widths.block * plain.itemsize))
+            plain, panels = plain.view(wide), panels.view(wide)
+        panels[...] = plain
+        columns = last.shape[2]
+        rest[:, :, :columns] = last
+        rest[:, :, columns:] = 0
 
     def packed(self, array: np.ndarray | None, widths: Widths) -> np.ndarray:
         """Return the packed array in memory of its own."""
@@ -73,69 +85,24 @@ class Packing(NamedTuple):
 
     def unpack(self, data: np.ndarray, widths: Widths) -> np.ndarray:
         """Return the plain array that `pack` wrote into `data`."""
-        if self.form == "blocks":
-            (rows, columns), channels = self._kernel_and_channels()
-            blocks = data.reshape(-1, rows * columns, widths.block).transpose(1, 0, 2)
-            return blocks.reshape(rows * columns, -1)[:, :channels].reshape(self.shape)
-        if self.form in ("vector", "long vector"):
-            columns = self.shape[0] // self.groups
-            return data.reshape(self.groups, -1)[:, :columns].reshape(self.shape)
-        matrices = math.prod(self.shape[:2]) if self.form == "matrices" else self.groups
-        depth = math.prod(self.shape[2:-1] if self.form == "matrices" else self.shape[:-1])
-        columns = self.shape[-1] // self.groups
-        parts = [_unpanelled(part, depth, columns, widths) for part in data.reshape(matrices, -1)]
-        joined = np.stack(parts) if self.form == "matrices" else np.hstack(parts)
-        return joined.reshape(self.shape)
+        array = np.empty(self.shape, np.float32)
+        (plain, panels), (last, rest) = self._parts(array, data, widths)
+        plain[...] = panels
+        last[...] = rest[:, :, : last.shape[2]]
+        return array
 
-    def _kernel_and_channels(self) -> tuple[tuple[int, int], int]:
-        if self.form == "long vector":
-            return (1, 1), self.shape[0]
-        return self.shape[:2], math.prod(self.shape[2:])  # type: ignore[return-value]
-
-
-def _unpanelled(data: np.ndarray, depth: int, columns: int, widths: Widths) -> np.ndarray:
-    """Return the (K, N) matrix of one group, or of one of Winograd's matrices."""
-    whole = columns // widths.block * widths.block
-    panels = data[: depth * whole].reshape(-1, depth, widths.block).transpose(1, 0, 2)
-    rest = data[depth * whole :].reshape(depth, -1)[:, : columns - whole]
-    return np.hstack([panels.reshape(depth, whole), rest])
-
-
-def _pack_panels(weight: np.ndarray, groups: int, data: np.ndarray, widths: Widths) -> None:
-    """Write panels of `block` columns, the last as narrow as whole vecs allow, group after group."""
-    # weight: (K, N) -> (groups, [panels][K][block], [K][rest])
-    depth, columns = weight.shape
-    columns //= groups
-    block = widths.block
-    padded = round_up(columns, widths.lanes)
-    for group in range(groups):
-        part = weight[:, group * columns : (group + 1) * columns]
-        out = data[group * depth * padded : (group + 1) * depth * padded]
-        whole = columns // block * block
-        rows = part[:, :whole].reshape(depth, -1, block).transpose(1, 0, 2)
-        panels = out[: depth * whole].reshape(-1, depth, block)
-        if rows.strides[2] == rows.itemsize:  # copied a row of a panel at a time
-            wide = np.dtype((np.void, block * rows.itemsize))
-            rows, panels = rows.view(wide), panels.view(wide)
-        panels[...] = rows
-        if padded > whole:
-            rest = out[depth * whole :].reshape(depth, padded - whole)
-            rest[:, columns - whole :] = 0
-            rest[:, : columns - whole] = part[:, whole:]
-
-
-def _pack_blocks(weight: np.ndarray, data: np.ndarray, block: int) -> None:
-    """Write blocks of output channels c * multiplier + m, zero-filled: [blocks][KH * KW][block]."""
-    # weight: (KH, KW, C, M) -> (KH * KW, C * M) -> (blocks, KH * KW, block)
-    taps = weight.shape[0] * weight.shape[1]
-    weight = weight.reshape(taps, -1)
-    channels = weight.shape[1]
-    out = data.reshape(-1, taps, block)
-    whole = channels // block
-    out[:whole] = weight[:, : whole * block].reshape(taps, whole, block).transpose(1, 0, 2)
-    if whole < len(out):
-        out[whole] = 0
-        out[whole, :, : channels - whole * block] = weight[:, whole * block :]
+    def _parts(
+        self, array: np.ndarray, data: np.ndarray, widths: Widths
+    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Return views of the whole panels, and of the rest, of the plain and the packed array."""
+        (rows, columns), groups, block = self.matrix, self.groups, widths.block
+        whole = columns // groups // block * block
+        plain = array.reshape(rows, groups, -1).swapaxes(0, 1)  # (groups, rows, columns)
+        packed = data.reshape(groups, -1)
+        panels = packed[:, : rows * whole].reshape(groups, -1, rows, block)
+        rest = packed[:, rows * whole :].reshape(groups, rows, -1)
+        tall = plain[:, :, :whole].reshape(groups, rows, -1, block).swapaxes(1, 2)
+        return (tall, panels), (plain[:, :, whole:], rest)
 
 
 def round_up(number: int, step: int) -> int:
@@ -143,7 +110,72 @@ def round_up(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
-def weights_of(op: str, geometry: Mapping[str, int]) -> dict[str, Packing]:
+Sizes = Mapping[str, int]
+
+
+def _convolution(g: Sizes) -> dict[str, Packing]:
+    kernel, depth = (g["kh"], g["kw"]), g["c"] // max(g["groups"], 1)
+    return _with_biases(Packing("panels", (*kernel, depth, g["oc"]), g["groups"]))
+
+
+def _winograd(g: Sizes) -> dict[str, Packing]:
+    matrices, oc = (g["tile"] + 2) ** 2, g["oc"]
+    weight = Packing("panels", (g["c"], matrices * oc), matrices)
+    return {"weight": weight, "bias": Packing("panels", (oc,))}
+
+
+def _filters(g: Sizes) -> Packing:
+    return Packing("blocks", (g["kh"], g["kw"], g["c"], g["multiplier"]))
+
+
+def _depthwise(g: Sizes) -> dict[str, Packing]:
+    return _with_biases(_filters(g))
+
+
+def _separable(g: Sizes) -> dict[str, Packing]:
+    last = Packing("panels", (g["c"] * g["multiplier"], g["oc"]))
+    return _with_biases(last, _filters(g))
+
+
+def _inverted_residual(g: Sizes) -> dict[str, Packing]:
+    hidden = g["hidden"]
+    middle = Packing("blocks", (g["kh"], g["kw"], hidden, 1))
+    first, last = Packing("panels", (g["c"], hidden)), Packing("panels", (hidden, g["oc"]))
+    return _with_biases(last, middle, first)
+
+
+def _scale(g: Sizes) -> dict[str, Packing]:
+    return _with_biases(Packing("panels", (g["c"],)))
+
+
+def _l2(g: Sizes) -> dict[str, Packing]:
+    return {"weight": Packing("panels", (g["c"],))}
+
+
+STAGES = ("", "mid_", "in_")  # before the names of weights and clamps, from the last stage on
+
+
+def _with_biases(*weights: Packing) -> dict[str, Packing]:
+    """Return the packings of these weights, from the last stage on, and of their biases."""
+    found: dict[str, Packing] = {}
+    for prefix, weight in reversed([*zip(STAGES, weights, strict=False)]):
+        found |= {f"{prefix}weight": weight, f"{prefix}bias": weight.bias()}
+    return found
+
+
+_WEIGHTS: dict[str, Callable[[Sizes], dict[str, Packing]]] = {
+    "pointwise": _convolution,
+    "standard": _convolution,
+    "winograd": _winograd,
+    "depthwise": _depthwise,
+    "separable": _separable,
+    "inverted_residual": _inverted_residual,
+    "scale": _scale,
+    "l2": _l2,
+}
+
+
+def weights_of(op: str, geometry: Sizes) -> dict[str, Packing]:
     """Return how the weights of a step are packed, by the names that `Step` gives them.
 
     Parameters
@@ -158,45 +190,7 @@ def weights_of(op: str, geometry: Mapping[str, int]) -> dict[str, Packing]:
     ValueError
         If a size is below 1, so that there can be no such weights.
     """
-    g = geometry
-    c, oc, kernel = g["c"], g["oc"], (g["kh"], g["kw"])
-    depthwise = (*kernel, c, g["multiplier"])
-    channels = c * g["multiplier"]
-    side = g["tile"] + 2
-    found = {}
-    if op in ("pointwise", "standard"):
-        found = {
-            "weight": Packing("panels", (*kernel, c // max(g["groups"], 1), oc), g["groups"]),
-            "bias": Packing("vector", (oc,), g["groups"]),
-        }
-    elif op == "winograd":
-        found = {
-            "weight": Packing("matrices", (side, side, c, oc)),
-            "bias": Packing("vector", (oc,)),
-        }
-    elif op == "depthwise":
-        found = {
-            "weight": Packing("blocks", depthwise),
-            "bias": Packing("long vector", (channels,)),
-        }
-    elif op == "scale":
-        found = {"weight": Packing("vector", (c,)), "bias": Packing("vector", (c,))}
-    elif op == "l2":
-        found = {"weight": Packing("vector", (c,))}
-    elif op in ("separable", "inverted_residual"):
-        if op == "inverted_residual":
-            channels = g["hidden"]
-            depthwise = (*kernel, channels, 1)
-            found = {
-                "in_weight": Packing("panels", (c, channels)),
-                "in_bias": Packing("vector", (channels,)),
-            }
-        found |= {
-            "mid_weight": Packing("blocks", depthwise),
-            "mid_bias": Packing("long vector", (channels,)),
-            "weight": Packing("panels", (channels, oc)),
-            "bias": Packing("vector", (oc,)),
-        }
+    found = _WEIGHTS[op](geometry) if op in _WEIGHTS else {}
     for field, packing in found.items():
         if min(*packing.shape, packing.groups) < 1:
             raise ValueError(f"{op}: {field} cannot have the shape {packing.shape}")

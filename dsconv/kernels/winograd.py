@@ -46,14 +46,15 @@ def transform(weight: np.ndarray, tile: int) -> np.ndarray:
     Returns
     -------
     ndarray of float32
-        (side, side, Cin, Cout) with side = tile + 2: 1.8 or 4 times as large.
+        (Cin, side, side, Cout) with side = tile + 2: 1.8 or 4 times as large.
     """
     g = matrices(tile)[2]
-    result = np.empty((tile + 2, tile + 2, *weight.shape[2:]), np.float32)
-    for c in range(weight.shape[2]):  # one input channel at a time stays in the caches
+    channels, filters = weight.shape[2:]
+    result = np.empty((channels, tile + 2, tile + 2, filters), np.float32)
+    for c in range(channels):  # one input channel at a time stays in the caches
         rows = _along(g, weight[:, :, c].astype(np.float64))
         for i, row in enumerate(rows):
-            result[i, :, c] = _along(g, row)
+            result[c, i] = _along(g, row)
     return result
 
 

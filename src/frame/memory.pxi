@@ -44,28 +44,24 @@ cdef give_back(Memory memory):
             break
 
 
-cdef const float* floats_of(object array, double* count, bint writable=False) except? NULL:
-    """Return address and size of a C-contiguous float32 array; the caller keeps the array alive."""
+cdef const void* numbers_of(
+    object array, double* count, bint writable=False, char kind=c"f",
+) except? NULL:
+    """Return address and size of a C-contiguous array of float32, or of float64 for kind d.
+
+    The caller keeps the array alive.
+    """
     cdef Py_buffer view
     PyObject_GetBuffer(array, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
-    cdef const float* data = <const float*>view.buf
-    cdef bint fits = view.itemsize == 4 and view.format != NULL and view.format[0] == c'f'
-    count[0] = view.len // 4
+    cdef const void* data = view.buf
+    cdef int size = 4 if kind == c"f" else 8
+    cdef bint fits = view.itemsize == size and view.format != NULL and view.format[0] == kind
+    count[0] = view.len // size
     PyBuffer_Release(&view)
     if not fits:
-        raise TypeError("kernels take C-contiguous float32 arrays")
+        raise TypeError(f"kernels take C-contiguous float{8 * size} arrays")
     return data
 
 
-cdef double* doubles_of(object array, Py_ssize_t count) except? NULL:
-    """Return the address of a writeable float64 vector of `count` elements, or NULL for None."""
-    cdef Py_buffer view
-    if array is None:
-        return NULL
-    PyObject_GetBuffer(array, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-    cdef double* data = <double*>view.buf
-    cdef bint fits = view.len == 8 * count and view.format != NULL and view.format[0] == c'd'
-    PyBuffer_Release(&view)
-    if not fits:
-        raise TypeError(f"stamps must be a float64 vector of {count} elements")
-    return data
+cdef const float* floats_of(object array, double* count, bint writable=False) except? NULL:
+    return <const float*>numbers_of(array, count, writable)

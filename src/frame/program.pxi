@@ -63,10 +63,11 @@ cdef class Program:
     def run(self, tuple arrays not None, Py_ssize_t n, int threads, stamps=None):
         """Run the steps on `arrays`, C-contiguous float32 arrays of n images.
 
-        `stamps`, a float64 vector one longer than the steps, gets the time in seconds when the run
-        began and when each step ended.
+        `stamps`, a float64 array (threads, steps + 1), gets the time in seconds when each thread
+        began and when it ended each step. The row of a thread that OpenMP does not give stays.
         """
         cdef Run run
+        cdef double size
         cdef Memory plan, floats
         if len(arrays) != len(self.sizes) or n < 0 or not 1 <= threads <= MOST_THREADS:
             raise ValueError(
@@ -74,8 +75,13 @@ cdef class Program:
                 f"threads, got {len(arrays)}, {n} and {threads}")
         if <double>self.arena * n > MOST_FLOATS:
             raise MemoryError(f"no memory for {n} times {4 * self.arena} bytes")
-        cdef double* merged = doubles_of(stamps, len(self.steps) + 1)
-        plan = self.plan(&run, n, threads, merged != NULL)
+        run.stamps = NULL
+        if stamps is not None:
+            run.stamps = <double*>numbers_of(stamps, &size, True, c"d")
+            if size != <double>threads * (len(self.steps) + 1):
+                raise ValueError(
+                    f"stamps must have {threads} x {len(self.steps) + 1} elements, got {size:.0f}")
+        plan = self.plan(&run, n, threads)
         floats = self.borrow_floats(&run, n)
         try:
             self.set_addresses(&run, arrays, n, floats.data)
@@ -83,23 +89,18 @@ cdef class Program:
                 run_team(&run)
         finally:
             give_back(floats)
-        if merged != NULL:
-            merge_stamps(&run, merged)
 
-    cdef Memory plan(self, Run* run, Py_ssize_t n, int threads, bint timed):
+    cdef Memory plan(self, Run* run, Py_ssize_t n, int threads):
         """Copy the steps and cut them for n images and so many threads; return the memory of `run`."""
-        cdef Py_ssize_t i, count = len(self.steps), stamps = threads * (count + 1) if timed else 0
-        cdef size_t bytes = (
-            count * sizeof(StepData) + 2 * count * sizeof(Py_ssize_t) + stamps * sizeof(double))
+        cdef Py_ssize_t i, count = len(self.steps)
+        cdef size_t bytes = count * (sizeof(StepData) + 2 * sizeof(Py_ssize_t))
         cdef Memory memory = Memory(bytes // 4 + 1)
         cdef Step step
         cdef StepData* s
         memset(memory.data, 0, bytes)
         run.steps = <StepData*>memory.data
-        run.count = count
         run.counters = <Py_ssize_t*>(run.steps + count)
-        run.stamps = <double*>(run.counters + 2 * count) if timed else NULL
-        run.threads = threads
+        run.count, run.threads = count, threads
         for i in range(count):
             step = self.steps[i]
             s = &run.steps[i]

@@ -42,6 +42,7 @@ cdef class Step:
     cdef list held                  # buffers held open, so that weights are neither freed nor resized
 
     def __cinit__(self, str op, dict geometry, x, y, residual=None, dict weights=None, layout=None):
+        cdef StepData* s = &self.data
         if op not in OPS:
             raise ValueError(f"op must be one of {sorted(OPS)}, got {op!r}")
         self.op, self.geometry, self.layout = op, dict(geometry), layout
@@ -49,28 +50,21 @@ cdef class Step:
         self.x.array, self.x.offset = x
         self.y.array, self.y.offset = y
         self.residual.array, self.residual.offset = residual or (-1, 0)
-        self.fill()
-        error = range_error(GEOMETRY | self.geometry) or self.data.op.error(&self.data)
-        if error:
-            raise ValueError(f"{op}: {error}")
-        if self.data.op.second_required and self.residual.array < 0:
-            raise ValueError(f"{op} takes a second input")
-        if self.data.op.second == NULL and self.residual.array >= 0:
-            raise ValueError(f"{op} takes no second input, got {residual}")
-        self.hold_weights()
-
-    cdef fill(self):
-        """Copy geometry and layout into the struct that the kernels read."""
-        cdef StepData* s = &self.data
-        memset(s, 0, sizeof(StepData))
-        s.op = &all_ops[<Py_ssize_t>OPS[self.op]]
         whole = GEOMETRY | self.geometry
         if len(whole) > len(GEOMETRY):
-            raise ValueError(f"{self.op}: geometry has no {sorted(whole.keys() - GEOMETRY.keys())}")
-        s.g = whole
-        if self.layout is not None:
-            size, x_strides, y_strides, s.shift, s.to_shift = self.layout
+            raise ValueError(f"{op}: geometry has no {sorted(whole.keys() - GEOMETRY.keys())}")
+        s.op, s.g = &all_ops[<Py_ssize_t>OPS[op]], whole
+        if layout is not None:
+            size, x_strides, y_strides, s.shift, s.to_shift = layout
             s.size, s.x_strides, s.y_strides = axes_of(size), axes_of(x_strides), axes_of(y_strides)
+        error = range_error(whole) or s.op.error(s)
+        if error:
+            raise ValueError(f"{op}: {error}")
+        if s.op.second_required and self.residual.array < 0:
+            raise ValueError(f"{op} takes a second input")
+        if s.op.second == NULL and self.residual.array >= 0:
+            raise ValueError(f"{op} takes no second input, got {residual}")
+        self.hold_weights()
 
     cdef hold_weights(self):
         cdef StepData* s = &self.data

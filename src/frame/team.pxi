@@ -11,7 +11,7 @@ cdef struct Run:
     StepData* steps               # (count,)
     Py_ssize_t count
     Py_ssize_t* counters          # (count, 2): strips taken of the first phase, of the second
-    double* stamps                # (threads, count + 1) seconds when each thread ended each step, or NULL
+    double* stamps                # (threads, count + 1), or NULL: see Program.run
     float* scratch                # (threads, scratch_floats)
     Py_ssize_t scratch_floats
     int threads
@@ -50,21 +50,3 @@ cdef void run_team(const Run* run) noexcept nogil:
     else:
         with parallel(num_threads=run.threads):
             run_member(run, threadid())
-
-
-cdef void merge_stamps(const Run* run, double* merged) noexcept nogil:
-    """Reduce the stamps of all threads: the earliest start, then the latest end of each step.
-
-    A step ends when its last thread does. OpenMP may give fewer threads than asked for; the stamps
-    of those that are missing are zero.
-    """
-    cdef Py_ssize_t i
-    cdef int thread
-    cdef const double* own
-    for thread in range(run.threads):
-        own = run.stamps + thread * (run.count + 1)
-        if thread == 0 or 0 < own[0] < merged[0]:
-            merged[0] = own[0]
-        for i in range(1, run.count + 1):
-            if thread == 0 or own[i] > merged[i]:
-                merged[i] = own[i]
