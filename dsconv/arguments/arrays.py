@@ -20,7 +20,7 @@ def float32(array: Any, name: str) -> np.ndarray:
         array = np.asarray(array)
     except ValueError:  # a ragged list
         raise TypeError(f"{name} must be float32, got {type(array).__name__}") from None
-    if not is_float32(array):  # byte-swapped ones are another dtype, too
+    if array.dtype != _FLOAT32:  # byte-swapped ones are another dtype, too
         raise TypeError(
             f"{name} must be float32, got {array.dtype}; convert with {name}.astype(numpy.float32)"
         )

@@ -12,24 +12,22 @@ from dsconv.arguments.numbers import Pair, pair, pixels
 
 Padding = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 
+Axes = tuple[int, int]  # of height and width
+
 
 class Window(NamedTuple):
     """Hold a kernel's place on a padded map: all that a convolution or a pooling slides with."""
 
-    kernel: tuple[int, int]  # rows, columns
-    stride: tuple[int, int]
-    dilation: tuple[int, int]
-    pad: tuple[tuple[int, int], tuple[int, int]]  # (top, bottom), (left, right) in pixels
-    output: tuple[int, int]  # height, width
+    kernel: Axes
+    stride: Axes
+    dilation: Axes
+    pad: tuple[Axes, Axes]  # (top, bottom), (left, right) in pixels
+    output: Axes
 
 
 def padding_pixels(
-    padding: Any,
-    size: tuple[int, int],
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-) -> tuple[tuple[int, int], tuple[int, int]]:
+    padding: Any, size: Axes, kernel: Axes, stride: Axes, dilation: Axes
+) -> tuple[Axes, Axes]:
     """Return the padding of a map of `size` in pixels: ((top, bottom), (left, right))."""
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
@@ -52,7 +50,7 @@ def _same(size: int, kernel: int, stride: int, dilation: int) -> int:
     return max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
 
 
-def every_pixel(size: tuple[int, int], stride: Pair = 1) -> Window:
+def every_pixel(size: Axes, stride: Pair = 1) -> Window:
     """Place a 1x1 kernel on a map of `size`: on each pixel, or on every stride-th."""
     down, right = pair(stride, "stride")
     output = -(-size[0] // down), -(-size[1] // right)
@@ -60,7 +58,7 @@ def every_pixel(size: tuple[int, int], stride: Pair = 1) -> Window:
 
 
 def window(
-    size: tuple[int, int],
+    size: Axes,
     kernel: Pair,
     stride: Pair = 1,
     padding: Padding = "same",

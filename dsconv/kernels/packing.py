@@ -26,6 +26,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+Views = tuple[np.ndarray, np.ndarray]  # of the plain and of the packed array
+
 
 class Widths(NamedTuple):
     """Floats of a vec, and of a panel or a depthwise block, of one kernel module."""
@@ -91,9 +93,7 @@ class Packing(NamedTuple):
         last[...] = rest[:, :, : last.shape[2]]
         return array
 
-    def _parts(
-        self, array: np.ndarray, data: np.ndarray, widths: Widths
-    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    def _parts(self, array: np.ndarray, data: np.ndarray, widths: Widths) -> tuple[Views, Views]:
         """Return views of the whole panels, and of the rest, of the plain and the packed array."""
         (rows, columns), groups, block = self.matrix, self.groups, widths.block
         whole = columns // groups // block * block

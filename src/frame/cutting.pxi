@@ -63,16 +63,6 @@ cdef void cut_rows(
     s.strips = maps * s.row_blocks * s.panel_blocks if rows > 0 else 0
 
 
-cdef void cut_pixels(StepData* s, int threads) noexcept nogil:
-    """Cut the pixels of all images as one list."""
-    cut_rows(s, threads, 1, s.g.n * s.g.h * s.g.w, 4 * s.g.c)
-
-
-cdef void cut_output_rows(StepData* s, int threads) noexcept nogil:
-    """Cut the output rows of each image."""
-    cut_rows(s, threads, s.g.n, s.g.oh, s.g.ow * s.g.oc)
-
-
 cdef inline const float* weights_after(const StepData* s, Py_ssize_t index) noexcept nogil:
     """Return the weights that are probably read after strip `index`, for prefetching.
 

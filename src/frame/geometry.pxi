@@ -74,9 +74,3 @@ cdef str window_error(const Geometry* g):
     """Say on which axis input, window and output do not fit each other, or return None."""
     return (axis_error("height", g.h, g.kh, g.sh, g.dh, g.top, g.bottom, g.oh)
             or axis_error("width", g.w, g.kw, g.sw, g.dw, g.left, g.right, g.ow))
-
-
-cdef str same_error(str axis, Py_ssize_t size, Py_ssize_t found):
-    """Say that input and output differ on an axis where they must not, or return None."""
-    return None if size == found else f"{axis} {size} must stay the same, got {found} in the output"
-

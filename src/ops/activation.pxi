@@ -48,5 +48,5 @@ cdef void activation_strip(const StepData* s, Py_ssize_t index, float* scratch) 
             s.y[i] = 1 / (1 + expf(-s.x[i]))
 
 
-cdef Op* activation = new_op("activation")
+cdef Op* activation = new_elementwise_op("activation")
 activation.strip = activation_strip

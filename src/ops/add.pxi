@@ -16,7 +16,7 @@ cdef void add_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcep
             vec_load_first(s.x + i, last - i), vec_load_first(s.residual + i, last - i)))), last - i)
 
 
-cdef Op* add = new_op("add")
+cdef Op* add = new_elementwise_op("add")
 add.second = output_floats
 add.second_required = True
 add.strip = add_strip

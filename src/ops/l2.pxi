@@ -30,6 +30,6 @@ cdef void l2_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept
         y += g.c
 
 
-cdef Op* l2 = new_op("l2")
+cdef Op* l2 = new_elementwise_op("l2")
 l2.weigh = l2_weigh
 l2.strip = l2_strip

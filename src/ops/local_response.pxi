@@ -23,5 +23,5 @@ cdef void local_response_strip(const StepData* s, Py_ssize_t index, float* scrat
         y += g.c
 
 
-cdef Op* local_response = new_op("local_response")
+cdef Op* local_response = new_elementwise_op("local_response")
 local_response.strip = local_response_strip

@@ -21,7 +21,7 @@ cdef void mul_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcep
         y += g.c
 
 
-cdef Op* mul = new_op("mul")
+cdef Op* mul = new_elementwise_op("mul")
 mul.second = mul_second
 mul.second_required = True
 mul.strip = mul_strip

@@ -27,6 +27,6 @@ cdef void scale_strip(const StepData* s, Py_ssize_t index, float* scratch) noexc
         y += g.c
 
 
-cdef Op* scale = new_op("scale")
+cdef Op* scale = new_elementwise_op("scale")
 scale.weigh = scale_weigh
 scale.strip = scale_strip

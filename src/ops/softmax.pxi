@@ -30,6 +30,6 @@ cdef void softmax_strip(const StepData* s, Py_ssize_t index, float* scratch) noe
                 y[i * g.c] = y[i * g.c] / total
 
 
-cdef Op* softmax = new_op("softmax")
+cdef Op* softmax = new_elementwise_op("softmax")
 softmax.cut = softmax_cut
 softmax.strip = softmax_strip

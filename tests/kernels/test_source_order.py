@@ -42,14 +42,9 @@ def test_the_check_sees_every_file_that_is_included_too_late(reading: ModuleType
         reading.owners(texts).get(name) for text in texts.values() for name in reading.uses(text)
     }
     ends = [file for file in order if file.startswith("ops/") and file != "ops/depthwise.pxi"]
+    ends += ["frame/program.pxi", "build.pxi", "peak.pxi", "build.pxi", "microkernels/entries.pxi"]
     for file in order:
-        if file not in (
-            *ends,
-            "frame/program.pxi",
-            "peak.pxi",
-            "build.pxi",
-            "microkernels/entries.pxi",
-        ):
+        if file not in ends:
             assert file in used
             moved = [other for other in order if other != file] + [file]
             assert any(f"of {file}" in line for line in reading.too_early(moved, texts)), file
