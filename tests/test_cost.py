@@ -25,7 +25,7 @@ def test_weights_of_3x3_from_16_to_32_channels():
 
 
 def test_layer_of_table_3():
-    """MobileNetV1, table 3: millions of mult-adds and of weights of one layer."""
+    """Compare with MobileNetV1, table 3: millions of mult-adds and weights of one layer."""
 
     def millions(c: cost.Cost, digits: int) -> tuple[float, float]:
         return round(c.mult_adds / 1e6, digits), round(c.weights / 1e6, 2)
@@ -187,7 +187,7 @@ windows = st.fixed_dictionaries(
 
 
 def assert_counted(operation: str, x: np.ndarray, *weights: np.ndarray, **options: object):
-    """The closed form equals the count, or both refuse; and `bytes` moves these arrays."""
+    """Check that the closed form equals the count, or both refuse; and `bytes`."""
     shapes = [array.shape for array in (x, *weights)]
     try:
         closed = getattr(cost, operation)(*shapes, **options)

@@ -39,7 +39,7 @@ def test_one_layer(isa: Any, layer: Layer, shapes: list[tuple[int, ...]]) -> Non
 @given(case=random_graphs())
 @settings(max_examples=EXAMPLES)
 def test_random_graphs(isa: Any, set_num_threads: Any, case: RandomGraph) -> None:
-    """Within the bounds; the same bits for any number of threads, and for a part of the batch."""
+    """Check the bounds, and the bits for any number of threads and for a part of the batch."""
     graph, weights, x = case
     set_num_threads(1)
     results = assert_compiles(graph, weights, x)
@@ -141,7 +141,7 @@ def test_a_gate_may_be_written_before_the_map() -> None:
 @pytest.mark.parametrize("channels", [1, 17, 31, 32, 33, 64, 100, 127, 128, 129, 260])
 @pytest.mark.parametrize("residual", [False, True])
 def test_one_pixel(isa: Any, set_num_threads: Any, channels: int, residual: bool) -> None:
-    """Several panels at a time, shared among threads; alone as in a batch."""
+    """Share several panels among threads; an image alone has the bits that it has in a batch."""
     graph = Graph()
     x = graph.input((1, 1, 19))
     y = graph.conv2d(x, channels, name="one")

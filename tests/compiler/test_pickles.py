@@ -74,7 +74,6 @@ def test_a_pickle_from_one_instruction_set_runs_on_another() -> None:
 
 
 def test_a_model_stays_on_its_instruction_set() -> None:
-    """Whatever is in use when it is called or saved."""
     graph = models.mobilenet_v2(0.35, 32, classes=5)
     (x,) = random_inputs(graph, 2)
     with dispatch.use("baseline"):
@@ -99,7 +98,7 @@ def test_a_random_pickle_on_the_baseline(case: RandomGraph) -> None:
 
 
 def test_a_batch_norm_named_like_a_parameter() -> None:
-    """ "norm/scale" is a parameter of the L2 normalisation "norm", and a layer's name."""
+    """Call a layer "norm/scale", like a parameter of the L2 normalisation "norm"."""
     graph = Graph()
     x = graph.l2_normalize(graph.input((2, 3, 4)), name="norm")
     graph.output(graph.batch_norm(x, name="norm/scale"))

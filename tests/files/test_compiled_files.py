@@ -37,7 +37,7 @@ def test_random_graphs(isa: Any, tmp_path: Path, case: RandomGraph) -> None:
 
 @given(case=random_graphs())
 def test_random_graphs_on_another_instruction_set(tmp_path: Path, case: RandomGraph) -> None:
-    """The bits of a compilation there; and the file that is saved there comes back as well."""
+    """Check the bits of a compilation there, and that a file saved there comes back as well."""
     first, *others = reversed(dispatch.available())
     with dispatch.use(first):
         save(case.graph.compile(case.weights), tmp_path / "model.dsconv")
@@ -72,7 +72,7 @@ def test_topologies(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
 
 
 def odd_layers() -> Graph:
-    """All that a stored array can be: norms left over, a learned scale, groups, multipliers."""
+    """Return all that a stored array can be: norms, a learned scale, groups, multipliers."""
     graph = Graph("odd layers")
     x = graph.l2_normalize(graph.batch_norm(graph.input((7, 5, 6))), name="norm")
     y = graph.batch_norm(x, 0.01, name="norm/scale")  # the name of a parameter of the one before
@@ -92,7 +92,7 @@ def test_odd_layers(isa: Any, tmp_path: Path) -> None:
 
 
 def test_winograd(isa: Any, tmp_path: Path) -> None:
-    """Transformed weights, of both tiles; on other instruction sets as well."""
+    """Check transformed weights, of both tiles; on other instruction sets as well."""
     graph = Graph()
     x = graph.input((13, 12, 48))
     small = graph.conv2d(graph.max_pool(x), 65, 3)
@@ -117,7 +117,6 @@ def test_no_weights(tmp_path: Path, layer: str) -> None:
 
 
 def test_negative_zero(tmp_path: Path) -> None:
-    """The sign of a zero is in the file."""
     graph = Graph()
     graph.output(graph.add(LeakyReLU(-0.0), graph.input((4,))))
     model, x = graph.compile(), -np.ones((1, 4), np.float32)
@@ -242,7 +241,7 @@ def test_unfolded_weights_are_not_there(tmp_path: Path, suffix: str) -> None:
 
 
 def test_calls_need_no_graph(tmp_path: Path) -> None:
-    """The modules that describe, compile and lower networks are not imported for a call."""
+    """Check that a call imports no module that describes, compiles or lowers networks."""
     path = tmp_path / "model.dsconv"
     save(two_inputs().compile(), path)
     code = """

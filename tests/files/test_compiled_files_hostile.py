@@ -28,7 +28,7 @@ MAP, GATE = "6,5,4 map", "4 gate"
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_word_of_the_lines(tmp_path: Path, kind: str) -> None:
-    """But for the steps, which have a file of tests of their own."""
+    """Replace each word but those of the steps, which have a file of tests of their own."""
     path = saved(kind, tmp_path)
     content = Content(path)
     runs(load(path), path)
@@ -187,7 +187,7 @@ def test_details(tmp_path: Path, kind: str, key: str, value: list[str], message:
 
 
 def test_a_classifier_must_be_one(tmp_path: Path) -> None:
-    """Two inputs, or other classes than outputs: the calls of a classifier rely on both."""
+    """Refuse two inputs, or other classes than outputs: a classifier relies on both."""
     path = saved("Classifier", tmp_path)
     classifier = Content(path)
     classifier.fields |= {"classes": ["3"], "label": []}

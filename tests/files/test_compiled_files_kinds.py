@@ -42,7 +42,7 @@ def test_classifiers(tmp_path: Path, name: str, labels: list[str] | None) -> Non
 
 @pytest.mark.parametrize("classes", [1000, 1001])
 def test_names_of_imagenet(tmp_path: Path, classes: int) -> None:
-    """They are not in the file."""
+    """Check that ImageNet's names are not in the file."""
     graph = models.mobilenet_v1(0.25, 32, classes)
     write_with_graph(tmp_path / "a.npz", graph, graph.init_weights())
     model = load(tmp_path / "a.npz")

@@ -38,7 +38,7 @@ Change = Callable[[Any], Any]
 
 
 def the_rest() -> Graph:
-    """The kernels that the other two networks do without."""
+    """Return a graph of the kernels that the other two networks do without."""
     graph = Graph("the rest")
     x = graph.input((6, 6, 4), name="x")
     y = graph.max_pool(graph.conv2d(x, 6, 3, dilation=2, groups=2), 3, stride=2, padding=1)
@@ -75,7 +75,7 @@ class Tampered:
         runs(attempt(self.path), self.path)
 
     def everywhere(self, change: Callable[[Any, Any], Any], *types: type) -> None:
-        """`change(container, key)`, of each value in turn, or of each that has one of these types."""
+        """Call `change(container, key)` of each value in turn, or of those of these types."""
         for index, (container, key) in enumerate(places(self.good)):
             if types and type(container[key]) not in types:
                 continue
@@ -143,7 +143,7 @@ def test_other_numbers(tmp_path: Path, network: str, change: str) -> None:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_other_orders(tmp_path: Path, network: str) -> None:
-    """Steps that are gone, there twice, elsewhere, or of another kind."""
+    """Try steps that are gone, there twice, elsewhere, or of another kind."""
     tampered = Tampered(network, tmp_path)
     count = len(tampered.good)
     tampered(lambda steps: steps[::-1])
@@ -208,7 +208,7 @@ def copy_of(sizes: Any, x: Any, y: Any, *shifts: int) -> list[Any]:
 
 
 def write_steps(path: Path, steps: list[Any]) -> None:
-    """A file with an input and an output of 16 floats, and an array of 512."""
+    """Write a file with an input and an output of 16 floats, and an array of 512."""
     lines = {"input": ["16 x0"], "output": ["16 y"], "step": [line(step) for step in steps]}
     write(path, description(**own_widths(), **lines), np.ones(512, np.float32))
 

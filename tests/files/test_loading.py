@@ -24,7 +24,7 @@ def weight_file(shared: Path, network: str) -> Path:
 
 @pytest.mark.parametrize("network", ["v1", "v2"])
 def test_golden_logits(isa: Any, shared: Path, network: str) -> None:
-    """Within 1e-3 of an independent implementation; the same on one and two threads."""
+    """Check for 1e-3 of an independent implementation, and the same bits on two threads."""
     golden = np.load(shared / "golden" / "golden_logits.npz")
     family = {"v1": "tensorflow", "v2": "torchvision"}[network]
     x = images.normalise(golden["images"], family)
@@ -90,7 +90,7 @@ def test_width_and_classes_are_those_of_the_file(
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_classes_without_names(tmp_path: Path, name: str) -> None:
-    """Networks of 1000 or 1001 classes have ImageNet's names; others are numbered."""
+    """Check that classes are numbered in networks that do not have the 1000 or 1001 of ImageNet."""
     pytest.importorskip("PIL")
     model = Saved(name).load(tmp_path)
     picture = np.random.default_rng(2).integers(0, 256, (50, 60, 3), np.uint8)

@@ -65,7 +65,7 @@ def test_arrays_are_left_over(tmp_path: Path, network: str) -> None:
 def test_an_array_has_the_wrong_shape(
     tmp_path: Path, network: str, array: str, ours: str, change: Any
 ) -> None:
-    """The message names it, or an array that contradicts it: width and classes are taken from one."""
+    """Check that it is named, or an array that contradicts it, which gave width or classes."""
     saved = Saved(network, 0.35)
     saved.arrays[array] = np.asarray(change(saved.arrays[array]))
     decides = array.endswith((".17.conv.2.weight", "13_pointwise/weights", "biases", "1.bias"))
@@ -84,7 +84,7 @@ def test_an_array_has_the_wrong_dtype(tmp_path: Path, network: str, array: str) 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_width_beyond_all_memory(tmp_path: Path, network: str) -> None:
-    """An array without values may have any number of channels; the others speak against them."""
+    """Give an array without values many channels: the others speak against them."""
     saved = Saved(network, 0.35)
     if network == "mobilenet_v1":
         decides, shape = "MobilenetV1/Conv2d_13_pointwise/weights", (1, 1, 0, 2**40)
@@ -96,7 +96,7 @@ def test_a_width_beyond_all_memory(tmp_path: Path, network: str) -> None:
 
 
 def test_widths_that_nothing_pays_for(tmp_path: Path) -> None:
-    """Arrays without values that agree on 32 times the channels: gigabytes if they were believed."""
+    """Let arrays without values agree on 32 times the channels: gigabytes, if believed."""
     saved = Saved("mobilenet_v1", 1.0)
     for name, array in saved.arrays.items():
         shape = tuple(n if n in (1, 3, 6) else 32 * n for n in array.shape)

@@ -65,7 +65,7 @@ class TestFeatures:
         assert (np.abs(model(x) - logits) <= 1.01 * terms * 2.0**-24 * size).all()
 
     def test_many_images_threads_and_callers(self, tmp_path: Path, monkeypatch: Any) -> None:
-        """Also in parts, on two threads, from several callers at once, and out of a pickle."""
+        """Check parts, two threads, several callers at once, and a pickle."""
         model = Saved("mobilenet_v2").load(tmp_path)
         x = batch(9)
         expected = np.stack([model.features(one) for one in x])
@@ -139,7 +139,7 @@ class TestClassesAndLabels:
 
 class TestNames:
     def test_a_name_is_looked_up(self, tmp_path: Path, shared: Path, monkeypatch: Any) -> None:
-        """A file in the folder of DSCONV_HOME, with the hash that is pinned."""
+        """Find a file in the folder of DSCONV_HOME, with the hash that is pinned."""
         from dsconv import pretrained
 
         monkeypatch.setenv("DSCONV_HOME", str(tmp_path))
@@ -199,7 +199,7 @@ class TestOnnx:
 class TestFilesWithTheirGraph:
     @pytest.mark.parametrize("suffix", ["npz", "safetensors"])
     def test_a_classifier(self, tmp_path: Path, suffix: str) -> None:
-        """Its own resolution and names; how pictures are prepared is not known."""
+        """Check its own resolution and names; how pictures are prepared is not known."""
         graph = models.mobilenet_v2(0.35, 48, CLASSES, softmax=True)
         weights = random_weights(graph, np.random.default_rng(0))
         path = tmp_path / f"own.{suffix}"
@@ -231,7 +231,7 @@ class TestFilesWithTheirGraph:
             load(tmp_path / "own.npz", classes=4)
 
     def test_weights_that_nothing_pays_for(self, tmp_path: Path) -> None:
-        """A graph of 4 GB in a file of a few kilobytes."""
+        """Refuse a graph of 4 GB in a file of a few kilobytes."""
         graph = Graph("large")
         x = graph.global_average_pool(graph.conv2d(graph.input((8, 8, 3)), 2**15, name="conv"))
         graph.output(graph.dense(x, 2**15, name="logits"))

@@ -118,7 +118,7 @@ def test_no_channels(operation, name):
 
 
 def integers(operation: str, name: str, least: int = 1) -> None:
-    """`name` takes an int from `least` on, and refuses everything else."""
+    """Check that `name` takes an int from `least` on, and refuses everything else."""
     for value in (least - 1, -3):
         refused(
             ValueError, f"^{name} must be at least {least}, got {value}", operation, **{name: value}

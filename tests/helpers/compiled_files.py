@@ -39,7 +39,7 @@ JUNK = [
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """All containers of a JSON value, each with all its keys."""
+    """Yield all containers of a nested value, each with all its keys."""
     items = enumerate(value) if isinstance(value, list) else value.items()
     for key, item in list(items):
         yield value, key
@@ -48,7 +48,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def repeat(container: Any, key: Any) -> None:
-    """A value twice: at the end of its list, or under another key."""
+    """Repeat a value at the end of its list, or under another key."""
     if isinstance(container, list):
         container.append(container[key])
     else:
@@ -59,7 +59,7 @@ def repeat(container: Any, key: Any) -> None:
 
 
 def picture_network() -> Graph:
-    """Every kind of array and a chain of three stages."""
+    """Build a network with every kind of array and a chain of three stages."""
     graph = Graph("pictures")
     x = graph.l2_normalize(graph.batch_norm(graph.input((6, 6, 3), name="picture")))
     y = graph.conv2d(graph.relu6(graph.depthwise_conv2d(graph.conv2d(x, 9, bias=False))), 3)
@@ -85,7 +85,7 @@ def saved(kind: str, folder: Path) -> Path:
 
 
 def through_a_file(model: Model, folder: Path) -> Any:
-    """The model as it comes back, of the same kind and with the same file when it is saved again."""
+    """Check that the model comes back as the same kind, and saves as the same file again."""
     save(model, folder / "model.dsconv")
     again = load(folder / "model.dsconv", model.threads)
     assert type(again) is type(model) and repr(again) == repr(model)
@@ -156,7 +156,7 @@ def parsed(line: str) -> list[Any]:
 
 
 def line(step: Any) -> str:
-    """The line of a step, as far as it is one."""
+    """Write the line of a step, as far as it is one."""
     if not (isinstance(step, list) and len(step) == 5):
         return _word(step)
     op, geometry, places, weights, layout = step
@@ -179,7 +179,7 @@ def _word(value: Any, separator: str = ",") -> str:
 
 
 def own_widths() -> dict[str, list[str]]:
-    """The lines of a file whose weights are packed for the kernels in use."""
+    """Return the lines of a file whose weights are packed for the kernels in use."""
     return widths_of(dispatch.kernels.lanes, dispatch.kernels.block)
 
 
@@ -205,7 +205,7 @@ def refused(path: Path, message: str = "") -> None:
 
 
 def attempt(path: Path) -> Any:
-    """The model, or None where the file is refused by a ValueError that names it."""
+    """Return the model, or None where the file is refused by a ValueError that names it."""
     try:
         return load(path)
     except ValueError as error:
@@ -214,7 +214,7 @@ def attempt(path: Path) -> Any:
 
 
 def runs(model: Any, path: Path) -> None:
-    """Whatever was loaded, on a batch of two and all threads, unless that would take long."""
+    """Run the model on a batch of two and all threads, unless that would take long."""
     if model is None:
         return
     sizes = [math.prod(shape) for shape in (*model.inputs.values(), *model.outputs.values())]
@@ -234,7 +234,7 @@ def runs(model: Any, path: Path) -> None:
 
 
 def _runs_within_its_arrays(model: Any) -> None:
-    """On one thread and on two, between numbers that stay as they are."""
+    """Run on one thread and on two, between numbers that must stay as they are."""
     for step in model._program.steps:
         if step.op == "copy":  # else a few bytes could keep a core busy for years
             written = step.geometry.get("oc", 1) * step.geometry.get("oh", 1)

@@ -18,7 +18,7 @@ TF_NORM = {"gamma": "gamma", "beta": "beta", "mean": "moving_mean", "variance": 
 
 
 def _layers(weights: Weights) -> list[str]:
-    """Convolutions in the order of the graph."""
+    """Return the convolutions in the order of the graph."""
     suffix = "/bn/gamma"
     return [name.removesuffix(suffix) for name in weights if name.endswith(suffix)]
 
@@ -44,7 +44,7 @@ def _torch(weights: Weights, place: Place, logits: str) -> Arrays:
 
 
 def torchvision(weights: Weights) -> Arrays:
-    """Blocks as numbered sequences, counters of batches beside batch norms."""
+    """Call blocks as numbered sequences, with counters of batches beside batch norms."""
 
     def place(layer: str) -> tuple[str, str]:
         if "/" not in layer:
@@ -82,7 +82,7 @@ def pytorch_v1(weights: Weights) -> Arrays:
 
 
 def timm(weights: Weights, depths: tuple[int, ...]) -> Arrays:
-    """V1 and V2, by the number of blocks in each stage."""
+    """Call the layers of V1 and V2 by the number of blocks in each stage."""
     stages = [(stage, i) for stage, depth in enumerate(depths) for i in range(depth)]
 
     def place(layer: str) -> tuple[str, str]:
@@ -124,7 +124,6 @@ def _slim(weights: Weights, version: int, place: Callable[[str], str]) -> Arrays
 
 
 def slim(weights: Weights) -> Arrays:
-    """MobileNetV1."""
     return _slim(
         weights,
         1,
@@ -133,7 +132,7 @@ def slim(weights: Weights) -> Arrays:
 
 
 def slim_v2(weights: Weights) -> Arrays:
-    """MobileNetV2, with what training leaves beside the variables."""
+    """Call MobileNetV2 by TF-slim's names, with what training leaves beside the variables."""
 
     def place(layer: str) -> str:
         if "/" not in layer:
@@ -188,7 +187,7 @@ def keras_v2(
 
 
 def old_keras_v2(weights: Weights) -> Arrays:
-    """As the first version of the network in Keras called its layers."""
+    """Call layers as the first version of the network in Keras did."""
 
     def place(layer: str) -> tuple[str, str]:
         if "/" not in layer:
@@ -201,7 +200,7 @@ def old_keras_v2(weights: Weights) -> Arrays:
 
 
 def counted_keras(weights: Weights) -> Arrays:
-    """Keras 3 where a file has no names: classes and numbers; the numbers have gaps."""
+    """Call layers as Keras 3 does without names: classes and numbers, which have gaps."""
     numbers = {"conv2d": 0, "depthwise_conv2d": 0, "batch_normalization": 0}
 
     def counted(kind: str) -> str:

@@ -22,7 +22,7 @@ Random = np.random.Generator
 
 
 def evaluate32(layer: Layer, weights: Any, inputs: Any, random: Random) -> list[np.ndarray]:
-    """Outputs of one layer for float32 batches; every operation is rounded to float32."""
+    """Evaluate one layer for float32 batches; every operation is rounded to float32."""
     with np.errstate(all="ignore"):
         outputs = _one(layer, weights, *inputs, random)
     outputs = list(outputs) if isinstance(outputs, list) else [outputs]
@@ -31,7 +31,7 @@ def evaluate32(layer: Layer, weights: Any, inputs: Any, random: Random) -> list[
 
 
 def run32(graph: Graph, weights: dict[str, Any], x: tuple[Any, ...], random: Random) -> list[Any]:
-    """Outputs of a graph, folding at random batch norms that alone follow a convolution."""
+    """Evaluate a graph, folding at random batch norms that alone follow a convolution."""
     tensors = dict(zip(graph.inputs, x, strict=True))
     uses = [tensor for node in graph.nodes.values() for tensor in node.inputs]
     folded: dict[str, tuple[Layer, Any, Any]] = {}  # layer, weights and inputs behind a tensor
@@ -54,7 +54,7 @@ def run32(graph: Graph, weights: dict[str, Any], x: tuple[Any, ...], random: Ran
 def fold(
     layer: Any, weights: Any, inputs: Any, norm: Any, statistics: Any, random: Random
 ) -> tuple[Any, Any, Any]:
-    """A convolution or dense layer that has taken in the batch norm behind it."""
+    """Fold a batch norm into the convolution or dense layer before it."""
     factor, shift = scale_and_shift(norm, statistics, random)
     weight, bias = weights["weight"], weights.get("bias", F(0))
     depthwise = isinstance(layer, layers.DepthwiseConv2D)
@@ -80,7 +80,7 @@ def coin(random: Random) -> bool:
 
 
 def add_up(terms: Terms, random: Random) -> Any:
-    """The sum of products in random order, in one to three partial sums, fused or not."""
+    """Add products in random order, in one to three partial sums, fused or not."""
     fused, parts = coin(random), [F(0)] * int(random.integers(1, 4))
     for number, k in enumerate(random.permutation(len(terms))):
         a, b = terms[k]
@@ -96,7 +96,7 @@ def add_up(terms: Terms, random: Random) -> Any:
 
 
 def patches(x: np.ndarray, window: Window) -> dict[tuple[int, int], np.ndarray]:
-    """What each tap of the kernel meets at all output pixels: (N, OH, OW, C)."""
+    """Return what each tap of the kernel meets at all output pixels: (N, OH, OW, C)."""
     frame = np.pad(x, ((0, 0), (99, 99), (99, 99), (0, 0)))
     found = {}
     for tap in np.ndindex(*window.kernel):
@@ -172,7 +172,7 @@ def _one(layer: Any, weights: Any, *inputs_and_random: Any) -> Any:
 
 
 def products(layer: Any, weights: Any, x: np.ndarray) -> Terms:
-    """The products and the bias that a convolution or a dense layer adds up."""
+    """Return the products and the bias that a convolution or a dense layer adds up."""
     weight = weights["weight"]
     bias: Terms = [(weights["bias"], F(1))] if "bias" in weights else []
     if isinstance(layer, layers.Dense):
@@ -191,7 +191,7 @@ def products(layer: Any, weights: Any, x: np.ndarray) -> Terms:
 
 
 def counts(layer: Any, window: Window, x: np.ndarray) -> np.ndarray:
-    """How many pixels each window of an average pooling counts: (1, OH, OW, 1)."""
+    """Count the pixels in each window of an average pooling: (1, OH, OW, 1)."""
     counted = np.ones((1, *x.shape[1:3], 1), F)
     if layer.count_padding:
         counted = np.pad(counted, ((0, 0), *window.pad, (0, 0)), constant_values=1)

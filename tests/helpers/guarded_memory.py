@@ -24,7 +24,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def guarded(a: np.ndarray, at_end: bool) -> np.ndarray:
-    """A copy that begins right behind a forbidden page, or ends right before one."""
+    """Return a copy that begins right behind a forbidden page, or ends right before one."""
     room = max(1, -(-a.nbytes // PAGE)) * PAGE
     pages = mmap.mmap(-1, room + 2 * PAGE)
     address = ctypes.addressof(ctypes.c_char.from_buffer(pages))
@@ -38,7 +38,7 @@ def guarded(a: np.ndarray, at_end: bool) -> np.ndarray:
 
 
 def repeatable(examples: int) -> settings:
-    """The same examples in every run, however long they take."""
+    """Take the same examples in every run, however long they take."""
     return settings(
         max_examples=examples,
         deadline=None,

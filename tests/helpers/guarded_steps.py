@@ -29,7 +29,7 @@ def fresh(floats: int, at_end: bool) -> np.ndarray:
 
 
 def step_of(kernels: ModuleType, case: step_cases.Case, places: tuple[Any, ...], end: bool) -> Any:
-    """The step with the smallest weights, or None if it is refused or these are too large."""
+    """Return the step with the smallest weights, or None if it is refused or too large."""
     weights: dict[str, np.ndarray] = {}
     while True:
         try:

@@ -22,7 +22,7 @@ def read(data: bytes) -> dict[str, np.ndarray]:
 
 
 def refused(data: bytes, message: str = "", memory: int = 4 * MEGABYTE) -> None:
-    """Reading raises a ValueError that names the file, within `memory` bytes."""
+    """Check that reading raises a ValueError that names the file, within `memory` bytes."""
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=f"(?s)weights: .*{message}"):

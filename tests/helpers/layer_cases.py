@@ -80,14 +80,14 @@ ALL = LINEAR + CURVED
 
 
 def name_of(case: object) -> str:
-    """A test's name for a layer."""
+    """Call a test by its layer."""
     return repr(case) if isinstance(case, Layer) else ""
 
 
 def random_weights(
     layer: Layer, shapes: Sequence[tuple[int, ...]], random: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Float32 weights of one layer; gamma has both signs and a zero."""
+    """Draw float32 weights of one layer; gamma has both signs and a zero."""
     weights = {
         name: random.normal(size=shape).astype(np.float32)
         for name, shape in layer.parameters(shapes).items()

@@ -39,7 +39,7 @@ EPSILON = 2.0**-53  # unit roundoff of float64
 
 
 def run(layer: layers.Layer, *inputs: Any, **weights: Any) -> Any:
-    """One layer as a graph; inputs are single examples, without the batch."""
+    """Run one layer as a graph; inputs are single examples, without the batch."""
     arrays = [np.asarray(x, np.float64) for x in inputs]
     graph = Graph()
     names = [graph.input(x.shape, name=f"x{i}") for i, x in enumerate(arrays)]
@@ -170,7 +170,7 @@ def test_softmax_is_that_of_the_reference(axis):
 
 
 def pool_by_pixels(x: np.ndarray, layer: Any) -> np.ndarray:
-    """The definition, pixel by pixel: x is (H, W, C)."""
+    """Pool by the definition, pixel by pixel: x is (H, W, C)."""
     height, width, _ = x.shape
     (top, bottom), (left, right) = layer.window([x.shape]).pad
     y = np.empty(layer.infer([x.shape])[0])
@@ -278,7 +278,7 @@ def position(i: int, size: int, output: int, mode: str) -> Fraction:
 )
 @settings(max_examples=100, deadline=None)
 def test_resize_weighs_pixels_by_their_distance(height, width, new_height, new_width, mode):
-    """The triangle kernel max(1 - |distance|, 0) over all pixels, in rational arithmetic."""
+    """Sum the triangle max(1 - |distance|, 0) over all pixels, in rational arithmetic."""
     x = integers(height * 7 + width, height, width, 1)
     expected = np.empty((new_height, new_width))
     for i, j in np.ndindex(expected.shape):
@@ -394,7 +394,7 @@ def test_mul_with_factors_for_each_channel():
 
 
 def branching() -> Graph:
-    """Two inputs, outputs that are used again or are inputs, a tensor used twice by one layer."""
+    """Use outputs again, let an input be one, and read a tensor twice in one layer."""
     graph = Graph("branching")
     a, b = graph.input((2, 2, 4), name="a"), graph.input((4,), name="b")
     right = graph.split(graph.mul(a, b, name="scaled"), (1, 3), name="parts")[1]
@@ -502,7 +502,7 @@ def shared() -> Path:
 
 
 def slim_name(name: str) -> str:
-    """TF-slim's name of a parameter of mobilenet_v1: block1/depthwise/bn/mean and so on."""
+    """Return TF-slim's name of a parameter of mobilenet_v1: block1/depthwise/bn/mean etc."""
     layer, _, parameter = name.rpartition("/")
     if layer == "logits":
         return "MobilenetV1/Logits/Conv2d_1c_1x1/" + (
@@ -517,7 +517,7 @@ def slim_name(name: str) -> str:
 
 
 def logits_error_of_rounded_weights(layer_count: int, logits: np.ndarray) -> float:
-    """Every layer's weights off by one unit roundoff of float32, all in one direction."""
+    """Bound every layer's weights off by one unit roundoff, all in one direction."""
     return layer_count * 2.0**-24 * float(np.abs(logits).max())
 
 

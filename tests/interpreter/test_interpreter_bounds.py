@@ -35,7 +35,7 @@ def double(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 )
 @settings(max_examples=25, deadline=None)
 def test_bound_of_one_layer(layer: Layer, shapes: Shapes, seed: int, doubt: float, size: float):
-    """Inputs off by up to `doubt`, relative to their size, and the layer in float32."""
+    """Run the layer in float32 on inputs off by up to `doubt`, relative to their size."""
     random = np.random.default_rng(seed)
     weights = random_weights(layer, shapes, random)
     rounded = [F(random.normal(0, size, (2, *shape))) for shape in shapes]
@@ -78,7 +78,7 @@ def positive_inputs(shapes: Shapes, error: float) -> list[Tensor]:
 
 @pytest.mark.parametrize("layer, shapes", LINEAR, ids=name_of)
 def test_linear_layers_lose_nothing_but_roundings(layer: Layer, shapes: Shapes):
-    """Errors of 100 can do what the bound says, beside which gamma(60) is nothing."""
+    """Compare errors of 100 with the bound, beside which gamma(60) is nothing."""
     weights = double(random_weights(layer, shapes, np.random.default_rng(3)))
     inputs = positive_inputs(shapes, 100.0)
     worst = worst_change(layer, weights, inputs)
@@ -164,7 +164,7 @@ def sum_cases() -> list[tuple[Any, tuple[int, ...], int, Any]]:
 
 @pytest.mark.parametrize("layer, shape, terms, naive", sum_cases())
 def test_one_sum_has_the_textbook_bound(layer, shape, terms, naive):
-    """gamma(T + 1) (sum |w| |x| + |b|), with the magnitude from the reference."""
+    """Check gamma(T + 1) (sum |w| |x| + |b|), with the magnitude from the reference."""
     random = np.random.default_rng(0)
     graph = Graph()
     graph.output(graph.add(layer, graph.input(shape), name="sum"))
@@ -213,7 +213,7 @@ FOLDED = [
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 1.0, 1e4]))
 @settings(max_examples=20, deadline=None)
 def test_folded_batch_norms(layer: Any, shape: tuple[int, ...], norms: int, seed: int, size: float):
-    """All layers in one, in float32; `size` is that of the shifts, which join the sums."""
+    """Fold all layers into one, in float32; `size` is that of the shifts, which join the sums."""
     random = np.random.default_rng(seed)
     graph = Graph()
     x = graph.add(layer, graph.input(shape), name="sum")
@@ -237,7 +237,7 @@ def test_folded_batch_norms(layer: Any, shape: tuple[int, ...], norms: int, seed
 
 @pytest.mark.parametrize("source", ["bias", "mean", "beta"])
 def test_a_large_shift_swallows_small_terms(source: str):
-    """64 terms of 0.9 added to 2**24 one by one leave it as it is, since its ulp is 2.
+    """Add 64 terms of 0.9 one by one to 2**24, which stays as it is, since its ulp is 2.
 
     The error of 57.6 is near the bound: gamma(64 + 1 + 8 for folding) * 2**24 = 73 and a little.
     """
@@ -260,7 +260,7 @@ def test_a_large_shift_swallows_small_terms(source: str):
 
 @pytest.mark.parametrize("first", [True, False])
 def test_an_addition_may_start_the_sum(first: bool):
-    """As above, with the large number from elsewhere: gamma(64 + 1 + 1) * 2**24 = 66."""
+    """Take the large number from elsewhere: gamma(64 + 1 + 1) * 2**24 = 66."""
     graph = Graph()
     x, large = graph.input((64,), name="x"), graph.input((1,), name="large")
     x = graph.dense(x, 1, bias=False, name="dense")
@@ -272,7 +272,7 @@ def test_an_addition_may_start_the_sum(first: bool):
 
 
 def test_a_large_square_swallows_small_ones():
-    """The same in local response norm: 64 squares of 0.9 beside 4096**2, to the power -1."""
+    """Put 64 squares of 0.9 beside 4096**2 in local response norm, to the power -1."""
     layer = layers.LocalResponseNorm(129, alpha=2.0**-24, beta=1.0, bias=1e-6)  # log d is 0
     x = np.full((1, 1, 1, 65), F(math.sqrt(0.9)))
     x[..., 0] = 4096
@@ -287,7 +287,7 @@ def test_a_large_square_swallows_small_ones():
 
 
 def test_negative_variance_costs_exactness():
-    """0.5 - 0.4999: rounding epsilon to float32 is off by 2**-26 in 1e-4."""
+    """Take 0.5 - 0.4999: rounding epsilon to float32 is off by 2**-26 in 1e-4."""
     epsilon = 0.5 + 2.0**-26  # halfway between two float32
     variance = F([-0.4999])
     graph = Graph()

@@ -28,7 +28,7 @@ def vectors(kernels: Any, op: str) -> dict[str, np.ndarray]:
 
 
 def step(kernels: Any, op: str, changes: dict[str, Any] | None = None, **arguments: Any) -> Any:
-    """The good step of an op, with some fields and arguments changed."""
+    """Make the good step of an op, with some fields and arguments changed."""
     good = {
         "x": (1, 0),
         "y": (3, 0),

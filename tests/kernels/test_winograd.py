@@ -72,7 +72,7 @@ class Layer:
         return arrays[-1]
 
     def expected(self) -> tuple[np.ndarray, np.ndarray]:
-        """The result in float64, and its tolerance."""
+        """Return the result in float64, and its tolerance."""
         weight = self.weight.astype(np.float64)
         patches = self._patches(self.x.astype(np.float64), 3, 1)
         y = np.einsum("nyxcij,ijco->nyxo", patches, weight)
@@ -90,7 +90,7 @@ class Layer:
         return np.clip(y, *self.bounds), rounding(self.x.shape[3] + 20, m)
 
     def _patches(self, x: np.ndarray, side: int, step: int) -> np.ndarray:
-        """(N, H, W, C) -> (N, tiles, tiles, C, side, side), with zeros around the map."""
+        """Cut (N, H, W, C) -> (N, tiles, tiles, C, side, side), with zeros around the map."""
         room = [(before, after + side) for before, after in self.window.pad]
         padded = np.pad(x, [(0, 0), *room, (0, 0)])
         patches = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (1, 2))
@@ -176,7 +176,7 @@ def test_bits_do_not_depend_on_the_instruction_set(tile: int) -> None:
 
 
 def network() -> tuple[Graph, np.ndarray]:
-    """Layers for both tiles, one with a residual and a clip, between layers that stay direct."""
+    """Build layers for both tiles, one with a residual and a clip, among direct layers."""
     graph = Graph()
     first = graph.conv2d(graph.input((28, 28, 3)), 40, 3, name="first")
     large = graph.conv2d(first, 40, 3, padding="valid", name="large")
@@ -188,7 +188,7 @@ def network() -> tuple[Graph, np.ndarray]:
 
 
 def tiles(model: Any) -> list[int]:
-    """Of the layers that took Winograd's algorithm."""
+    """Return the tiles of the layers that took Winograd's algorithm."""
     tiles = (step.geometry.get("tile", 0) for step in model._program.steps)
     return [tile for tile in tiles if tile]
 

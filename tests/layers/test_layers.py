@@ -351,7 +351,7 @@ def test_split_undoes_concat(shape: tuple[int, ...], sizes: list[int], data: st.
 def test_pool_sizes_count_the_windows(
     size: int, kernel: int, stride: int, before: int, after: int
 ) -> None:
-    """Floor: windows inside the padded map. Ceil: also one that overlaps its end, if it starts
+    """Count windows inside the padded map; with ceil also one that overlaps its end, if it starts
     on the map or its leading padding."""
     inside = [
         start

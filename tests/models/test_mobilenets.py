@@ -33,7 +33,7 @@ def test_v1_shares_by_kind() -> None:
 
 
 def test_v1_without_the_first_convolution() -> None:
-    """The TF-slim README's figures for alpha 0.75 leave the first convolution out."""
+    """Leave the first convolution out, as the TF-slim README's figures for alpha 0.75 do."""
     for resolution, printed in {224: 317, 192: 233, 160: 162, 128: 104}.items():
         cost = mobilenet_v1(0.75, resolution).cost()
         assert (cost.mult_adds - cost.by_layer()["conv0"].mult_adds) // 10**6 == printed
@@ -199,7 +199,7 @@ def test_bad_arguments(build: Any, options: dict, error: type[Exception], messag
 @pytest.mark.parametrize("build", BUILDERS)
 @pytest.mark.parametrize("padding", ["same", "symmetric"])
 def test_the_smallest_resolution(build: Any, padding: str) -> None:
-    """Maps shrink to one pixel and no further: with this padding none is ever empty."""
+    """Shrink maps to one pixel and no further: with this padding none is ever empty."""
     assert build(resolution=1, padding=padding).shape("logits") == (1000,)
 
 

@@ -157,7 +157,7 @@ def test_graphs_are_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", models.names())
 def test_smaller_inputs_and_other_classes(name: str) -> None:
-    """Any picture that keeps every map above nothing, square or not."""
+    """Take any picture that keeps every map above nothing, square or not."""
     height, width = (320, 544) if "vgg16" in name else (192, 256)
     graph = models.get(name, resolution=(height, width), classes=7)
     shapes = {output: graph.shape(output) for output in graph.outputs}

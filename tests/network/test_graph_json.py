@@ -59,7 +59,7 @@ def test_totals_are_the_sums_of_the_layers(case: RandomGraph) -> None:
 
 
 def changed(change: Any) -> str:
-    """The small graph's JSON text after `change` of its data."""
+    """Return the small graph's JSON text after `change` of its data."""
     data = json.loads(small_graph().to_json())
     change(data, {node["name"]: node for node in data["nodes"]})
     return json.dumps(data)
@@ -138,7 +138,7 @@ JSON_VALUES = st.recursive(
 @given(st.data())
 @settings(max_examples=300)
 def test_a_changed_text_is_a_graph_or_a_value_error(data: st.DataObject) -> None:
-    """Any one value of the text replaced by any other."""
+    """Replace any one value of the text by any other."""
     value = json.loads(small_graph().to_json())
     root = value
     while True:

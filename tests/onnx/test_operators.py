@@ -11,13 +11,13 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
+from bounds import gamma  # noqa: E402
 from exported import onnxruntime, slack  # noqa: E402
 from hypothesis import assume, given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from onnx_files import kinds, layers_of, loaded, model, node, normal  # noqa: E402
 from tolerance import assert_close  # noqa: E402
 
-from dsconv.interpreter.bounds import gamma  # noqa: E402
 from dsconv.layers import Clip, Conv2D, DepthwiseConv2D, L2Normalize, Resize  # noqa: E402
 
 MODES = ["half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"]

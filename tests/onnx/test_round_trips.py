@@ -13,6 +13,7 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
+from bounds import interpret_with_bounds  # noqa: E402
 from exported import channels_first, onnxruntime  # noqa: E402
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
@@ -24,7 +25,6 @@ from tolerance import assert_close  # noqa: E402
 
 from dsconv import models  # noqa: E402
 from dsconv.graph import Graph  # noqa: E402
-from dsconv.interpreter import interpret_with_bounds  # noqa: E402
 from dsconv.layers import BatchNorm, LocalResponseNorm  # noqa: E402
 from dsconv.onnx.reading.model import load_onnx, read_onnx  # noqa: E402
 from dsconv.onnx.writing.export import to_onnx, write_onnx  # noqa: E402

@@ -90,7 +90,7 @@ def saved(case: Case, path: Path, arrays: Arrays) -> Path:
 
 
 def assert_network(model: Any, graph: Graph, weights: Any, images: int = 2) -> None:
-    """The model computes, bit for bit, what the graph does with these weights."""
+    """Check that the model computes, bit for bit, what the graph does with these weights."""
     shape = (images, *graph.shape("input"))
     x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     expected = graph.compile(weights)(x)
@@ -115,7 +115,7 @@ def test_the_network_of_a_file(tmp_path: Path, name: str, width: int) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_without_classifier(tmp_path: Path, name: str) -> None:
-    """The pooled features are the output; there is nothing to classify with."""
+    """Check that the pooled features are the output; there is nothing to classify with."""
     case = CASES[name]
     graph = case.graph(0.35)
     weights = random_weights(graph, np.random.default_rng(0))
@@ -164,7 +164,7 @@ OTHER_NAMES: dict[str, tuple[list[str], Callable[[str], str]]] = {  # cases, nam
     ("name", "other"), [(n, o) for o in OTHER_NAMES for n in OTHER_NAMES[o][0]]
 )
 def test_wrappers_and_other_names(tmp_path: Path, name: str, other: str) -> None:
-    """Trainers wrap networks, and people replace the last layer or the sequence around it."""
+    """Rename as trainers do that wrap networks, or replace the last layer or its sequence."""
     case = CASES[name]
     graph = case.graph(0.35)
     weights = random_weights(graph, np.random.default_rng(0))
@@ -177,7 +177,7 @@ def test_wrappers_and_other_names(tmp_path: Path, name: str, other: str) -> None
 
 @pytest.mark.parametrize(("name", "resolution"), [("keras v1", 75), ("keras v2", 75)])
 def test_keras_at_odd_sizes(tmp_path: Path, name: str, resolution: int) -> None:
-    """V1 pads below and on the right only: 75 -> 38 -> 19 -> 9 -> 4 -> 2, where SAME gives 10."""
+    """Pad V1 below and on the right only: 75 -> 38 -> 19 -> 9 -> 4 -> 2, where SAME gives 10."""
     case = CASES[name]
     graph = case.graph(0.35, resolution)
     weights = random_weights(graph, np.random.default_rng(0))
@@ -193,7 +193,7 @@ def test_keras_at_odd_sizes(tmp_path: Path, name: str, resolution: int) -> None:
     "slim v1", "keras v1", "keras 3 v1", "counted keras v1", "torchvision", "d-li14", "timm v2",
 ])  # fmt: skip
 def test_golden_logits_under_other_names(tmp_path: Path, shared: Path, name: str) -> None:
-    """Trained weights under another family's names; that family computes the same network."""
+    """Give trained weights another family's names; it computes the same network."""
     from dsconv import images
     from dsconv.weights import open_weights
     from dsconv.weights.families import recognise
@@ -216,7 +216,7 @@ def test_golden_logits_under_other_names(tmp_path: Path, shared: Path, name: str
 
 
 def test_timm_by_the_name_of_the_file(tmp_path: Path) -> None:
-    """Nothing but the file's name tells weights that were converted from TensorFlow."""
+    """Tell weights that were converted from TensorFlow by nothing but the file's name."""
     case, graph = CASES["timm v2"], mobilenet(2, "same", 1e-3, 0.35, RESOLUTION)
     weights = graph.init_weights(0)
     path = saved(case, tmp_path / "tf_a.pth", case.rename(weights))
@@ -242,7 +242,7 @@ def test_resolution(tmp_path: Path, resolution: int) -> None:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_every_width_is_read_off_the_channels(version: int) -> None:
-    """All multipliers of two digits: what is found gives the channels of every layer again."""
+    """Find multipliers of two digits that give the channels of every layer again."""
     widths, width = {
         1: ((32, 64, 128, 256, 512, 1024), lambda wanted: max(int(wanted), 8)),
         2: ((16, 24, 32, 64, 96, 160, 320), rounded),
@@ -257,7 +257,7 @@ def test_every_width_is_read_off_the_channels(version: int) -> None:
 
 
 def test_one_layer_against_the_others() -> None:
-    """A damaged layer does not decide, whichever it is; nothing at all is the plain network."""
+    """Damage any one layer, which does not decide; nothing at all is the plain network."""
     for damaged in (16, 96, 320):
         channels = {base: rounded(base * 0.75) for base in (16, 24, 32, 64, 96, 160, 320)}
         alpha = width_multiplier(channels | {damaged: 1000}, rounded)

@@ -105,7 +105,7 @@ def test_what_is_refused(write: Any, message: str) -> None:
 
 
 def test_a_chunk_that_unpacks_to_more_than_it_declares() -> None:
-    """The stream of a larger chunk in the place of a smaller one: read to its size, not further."""
+    """Put a larger chunk's stream in a smaller one's place: read to its size, not further."""
 
     def write(file: Any) -> None:
         small = file.create_dataset("l/a", (1000,), "f4", chunks=(1000,), compression="gzip")

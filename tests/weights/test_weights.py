@@ -22,7 +22,7 @@ from dsconv import weights
 
 
 def read(data: bytes) -> dict[str, np.ndarray]:
-    """Through a real file, whole and one by one; both must agree."""
+    """Read a real file, whole and one by one; both must agree."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights"
         path.write_bytes(data)
@@ -119,7 +119,7 @@ def test_zip_with_comment_and_data_descriptors():
 
 
 def view(draw):
-    """A tensor that is a strided view of a storage, and what it should read as."""
+    """Draw a tensor that is a strided view of a storage, and what it should read as."""
     kind = draw(st.sampled_from(sorted(torch.STORAGES)))
     shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3))
     strides = tuple(draw(st.integers(0, 4)) for _ in shape)

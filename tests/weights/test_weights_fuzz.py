@@ -110,7 +110,7 @@ def damaged(draw: Any, data: bytes) -> bytes:
 
 
 def read(data: bytes) -> int:
-    """Bytes of all arrays; 0 where the file is refused."""
+    """Return the bytes of all arrays; 0 where the file is refused."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights"
         path.write_bytes(data)
