@@ -7,15 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compiled_files import (
-    JUNK,
-    KINDS,
-    Content,
-    attempt,
-    refused,
-    runs,
-    saved,
-)
+from compiled_files import JUNK, KINDS, Content, attempt, refused, runs, saved
 
 from dsconv.files.load import load
 
@@ -33,14 +25,13 @@ def test_every_word_of_the_lines(tmp_path: Path, kind: str) -> None:
     content = Content(path)
     runs(load(path), path)
     good = content.fields
-    junk = [*map(str, JUNK), *"0x10 1_0 +1 1.0 \u0663 1, , \\ \x00".split(" "), " 1", "\n"]
     for key, lines in good.items():
         if key == "step":
             continue
         for i in {0, len(lines) - 1} if lines else ():
             words = lines[i].split(" ")
             for j in range(len(words)):
-                for word in junk if key not in FREE else junk[::9]:
+                for word in JUNK if key not in FREE else JUNK[::9]:
                     changed = " ".join([*words[:j], word, *words[j + 1 :]])
                     content.fields = {**good, key: [*lines[:i], changed, *lines[i + 1 :]]}
                     content.write(path)
@@ -125,11 +116,7 @@ def test_lines_that_are_there_twice(tmp_path: Path) -> None:
         ("input", [MAP, "-2,-2 gate"], "input must be digits, got '-2'"),
         ("input", [MAP, "4, gate"], "input must be digits, got ''"),
         ("input", [MAP, MAP, GATE], "input must have names of its own"),
-        (
-            "input",
-            [MAP, "4" + ",1" * 31 + " gate"],
-            "input must have up to 31 axes, got 32",
-        ),
+        ("input", [MAP, "4" + ",1" * 31 + " gate"], "input must have up to 31 axes, got 32"),
         ("input", [MAP, "3 gate"], "floats 0 to 4 of array 2, which has"),
         ("input", [MAP, f"{2**31},{2**31} gate"], "arrays must have from 1 to"),
         ("input", [MAP, ",".join(["9" * 18] * 9) + " gate"], "arrays must have from 1 to"),
