@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dsconv import layers
+from dsconv.graph import Graph
 from dsconv.layers import Layer
 
 MAP = (4, 6, 4)
@@ -77,6 +78,14 @@ CURVED: list[tuple[Layer, list[tuple[int, ...]]]] = [
 ]
 
 ALL = LINEAR + CURVED
+
+
+def graph_of(layer: Layer, shapes: Sequence[tuple[int, ...]]) -> Graph:
+    """Make a graph of one layer called "layer", with an input for each of the shapes."""
+    graph = Graph()
+    graph.add(layer, *(graph.input(s, name=f"x{i}") for i, s in enumerate(shapes)), name="layer")
+    graph.output(*graph.tensors("layer"))
+    return graph
 
 
 def name_of(case: object) -> str:

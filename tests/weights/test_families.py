@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from checkpoint_files import Arrays, npz, pth
 from compiled import assert_bits
+from golden import TOLERANCE, Golden
 from graph_variants import padded_below, without_bound
 from random_graphs import random_weights
 
@@ -160,9 +161,7 @@ OTHER_NAMES: dict[str, tuple[list[str], Callable[[str], str]]] = {  # cases, nam
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "other"), [(n, o) for o in OTHER_NAMES for n in OTHER_NAMES[o][0]]
-)
+@pytest.mark.parametrize("name, other", [(n, o) for o in OTHER_NAMES for n in OTHER_NAMES[o][0]])
 def test_wrappers_and_other_names(tmp_path: Path, name: str, other: str) -> None:
     """Rename as trainers do that wrap networks, or replace the last layer or its sequence."""
     case = CASES[name]
@@ -194,25 +193,10 @@ def test_keras_at_odd_sizes(tmp_path: Path, name: str, resolution: int) -> None:
 ])  # fmt: skip
 def test_golden_logits_under_other_names(tmp_path: Path, shared: Path, name: str) -> None:
     """Give trained weights another family's names; it computes the same network."""
-    from dsconv import images
-    from dsconv.weights import open_weights
-    from dsconv.weights.families import recognise
-
     case = CASES[name]
-    file_name, normalisation = {
-        1: ("mobilenet_v1_1.0_224_google_slim.npz", "tensorflow"),
-        2: ("mobilenet_v2-b0353104.pth", "torchvision"),
-    }[case.version]
-    with open_weights(shared / "weights" / file_name) as file:
-        found = recognise(file)
-        weights = {n: found.weights[n].copy() for n in found.weights}
-    model = load(saved(case, tmp_path / "weights", case.rename(weights)))
-    assert model.family == case.family
-    golden = np.load(shared / "golden" / "golden_logits.npz")
-    logits = model(images.normalise(golden["images"], normalisation))
-    np.testing.assert_allclose(
-        logits, golden[f"mobilenet_v{case.version}_logits"], rtol=0, atol=1e-3
-    )
+    golden = Golden(shared, f"v{case.version}")
+    model = load(saved(case, tmp_path / "weights", case.rename(golden.weights)))
+    assert model.family == case.family and golden.error(model(golden.x)) <= TOLERANCE
 
 
 def test_timm_by_the_name_of_the_file(tmp_path: Path) -> None:
