@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pickle
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from checkpoint_files import npz, pth
+from hostile import at_most
 from saved_networks import NETWORKS, Saved
 
 from dsconv.files.load import load
@@ -62,9 +62,7 @@ def test_arrays_are_left_over(tmp_path: Path, network: str) -> None:
     ids=["less", "twice", "another axis", "a number", "nothing"],
 )
 @pytest.mark.parametrize(("network", "array", "ours"), ARRAYS)
-def test_an_array_has_the_wrong_shape(
-    tmp_path: Path, network: str, array: str, ours: str, change: Any
-) -> None:
+def test_wrong_shapes(tmp_path: Path, network: str, array: str, ours: str, change: Any) -> None:
     """Check that it is named, or an array that contradicts it, which gave width or classes."""
     saved = Saved(network, 0.35)
     saved.arrays[array] = np.asarray(change(saved.arrays[array]))
@@ -101,13 +99,8 @@ def test_widths_that_nothing_pays_for(tmp_path: Path) -> None:
     for name, array in saved.arrays.items():
         shape = tuple(n if n in (1, 3, 6) else 32 * n for n in array.shape)
         saved.arrays[name] = np.empty((*shape[:-2], 0, shape[-1])[-len(shape) :], np.float32)
-    tracemalloc.start()
-    try:
-        with pytest.raises(ValueError, match="array '.*' has the shape"):
-            saved.load(tmp_path)
-        assert tracemalloc.get_traced_memory()[1] < 2**26
-    finally:
-        tracemalloc.stop()
+    with at_most(2**26), pytest.raises(ValueError, match="array '.*' has the shape"):
+        saved.load(tmp_path)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.3, 0.9, 0.999])
@@ -140,9 +133,7 @@ def test_files_of_no_network(tmp_path: Path, content: bytes, message: str) -> No
         load(path)
 
 
-def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nothing.npz"):
-        load(tmp_path / "nothing.npz")
+def test_no_path_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=tmp_path.name):
         load(tmp_path)
     with pytest.raises(TypeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from checkpoint_files import npz
 from compiled import assert_bits
+from hostile import at_most
 from random_graphs import random_weights
 from saved_networks import CLASSES, NETWORKS, Saved
 
@@ -94,9 +94,7 @@ class TestFeatures:
 
 class TestClassesAndLabels:
     @pytest.mark.parametrize("as_file", [False, True])
-    def test_names_of_a_network_that_was_trained_further(
-        self, tmp_path: Path, as_file: bool
-    ) -> None:
+    def test_names_of_a_network_trained_further(self, tmp_path: Path, as_file: bool) -> None:
         pytest.importorskip("PIL")
         labels: Any = NAMES
         if as_file:
@@ -162,7 +160,7 @@ class TestNames:
         with pytest.raises(FileNotFoundError, match="npz is not in .*cache.*cannot be downloaded"):
             load("mobilenet_v1")
 
-    @pytest.mark.parametrize("name", ["mobilenet_v9", "no/such/file", "nothing.npz", "x.onnx"])
+    @pytest.mark.parametrize("name", ["mobilenet_v9", "no/such", "a.npz", "a.onnx", "a.dsconv"])
     def test_neither_file_nor_name(self, tmp_path: Path, monkeypatch: Any, name: str) -> None:
         if name.endswith(".onnx"):
             pytest.importorskip("onnx")
@@ -213,9 +211,7 @@ class TestFilesWithTheirGraph:
         with pytest.raises(ValueError, match="does not say how pictures are prepared"):
             model.classify(np.zeros((50, 50, 3), np.uint8))
         assert load(path, resolution=48).inputs == {"input": (48, 48, 3)}
-        with pytest.raises(
-            ValueError, match=r"own.*inputs of \[\(48, 48, 3\)\], not resolution=32"
-        ):
+        with pytest.raises(ValueError, match=r"own.*inputs of \[\(48, 48, 3\)., not resolution=32"):
             load(path, resolution=32)
 
     def test_any_other_network(self, tmp_path: Path) -> None:
@@ -237,13 +233,8 @@ class TestFilesWithTheirGraph:
         graph.output(graph.dense(x, 2**15, name="logits"))
         arrays = {name: np.zeros(0, np.float32) for name in graph.parameters()}
         write_with_graph(tmp_path / "own.safetensors", graph, arrays)
-        tracemalloc.start()
-        try:
-            with pytest.raises(ValueError, match=r"array '.*' has the shape \(0,\)"):
-                load(tmp_path / "own.safetensors")
-            assert tracemalloc.get_traced_memory()[1] < 2**26
-        finally:
-            tracemalloc.stop()
+        with at_most(2**26), pytest.raises(ValueError, match=r"array '.*' has the shape \(0,\)"):
+            load(tmp_path / "own.safetensors")
 
     def test_a_network_whose_classifier_is_a_convolution(self, tmp_path: Path) -> None:
         graph = models.squeezenet(resolution=64, classes=5)

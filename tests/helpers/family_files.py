@@ -172,31 +172,30 @@ def keras_v1(weights: Weights, depthwise: str = "depthwise_kernel") -> Arrays:
     return _keras(weights, place, "conv_preds", 2, depthwise)
 
 
+def _keras_v2_place(name: Callable[[int, str], tuple[str, str]]) -> Place:
+    ends = {"conv0": ("Conv1", "bn_Conv1"), "conv_last": ("Conv_1", "Conv_1_bn")}
+    return lambda layer: name(*_block(layer)) if "/" in layer else ends[layer]
+
+
 def keras_v2(
     weights: Weights, depthwise: str = "kernel", logits: str = "predictions", prefix: str = ""
 ) -> Arrays:
-    def place(layer: str) -> tuple[str, str]:
-        if "/" not in layer:
-            return {"conv0": ("Conv1", "bn_Conv1"), "conv_last": ("Conv_1", "Conv_1_bn")}[layer]
-        number, part = _block(layer)
+    def name(number: int, part: str) -> tuple[str, str]:
         name = f"expanded_conv_{part}" if number == 1 else f"block_{number - 1}_{part}"
         return name, f"{name}_BN"
 
-    found = _keras(weights, place, logits, 0, depthwise)
+    found = _keras(weights, _keras_v2_place(name), logits, 0, depthwise)
     return {name if logits in name else prefix + name: array for name, array in found.items()}
 
 
 def old_keras_v2(weights: Weights) -> Arrays:
     """Call layers as the first version of the network in Keras did."""
 
-    def place(layer: str) -> tuple[str, str]:
-        if "/" not in layer:
-            return {"conv0": ("Conv1", "bn_Conv1"), "conv_last": ("Conv_1", "Conv_1_bn")}[layer]
-        number, part = _block(layer)
+    def name(number: int, part: str) -> tuple[str, str]:
         n = number - 1
         return f"mobl{n}_conv_{n}_{part}", f"bn{n}_conv_{n}_bn_{part}"
 
-    return _keras(weights, place, "Logits", 0, "depthwise_kernel")
+    return _keras(weights, _keras_v2_place(name), "Logits", 0, "depthwise_kernel")
 
 
 def counted_keras(weights: Weights) -> Arrays:
