@@ -122,23 +122,15 @@ def test_additions_that_stay() -> None:
 def test_separable_convolutions() -> None:
     graph, x = small_graph()
 
-    def separable(name: str, **options: Any) -> str:
-        y = graph.depthwise_conv2d(x, 3, name=f"{name}/depthwise", **options)
-        return graph.conv2d(y, 5, name=name)
+    def separable(name: str, depthwise: Any = None, **options: Any) -> str:
+        y = graph.depthwise_conv2d(x, 3, name=f"{name}/depthwise", **(depthwise or {}))
+        return graph.conv2d(y, 4, name=name, **options)
 
-    tensors = [
-        separable("plain"), separable("multiplied", multiplier=2), separable("dilated", dilation=2)
-    ]  # fmt: skip
-    y = graph.depthwise_conv2d(x, 3, name="strided/depthwise")
-    tensors.append(graph.conv2d(y, 5, stride=2, name="strided"))
-    y = graph.depthwise_conv2d(x, 3, name="padded/depthwise")
-    tensors.append(graph.conv2d(y, 5, padding=1, name="padded"))
-    y = graph.depthwise_conv2d(x, 3, name="grouped/depthwise")
-    tensors.append(graph.conv2d(y, 4, groups=2, name="grouped"))
-    y = graph.depthwise_conv2d(x, 3, name="wide/depthwise")
-    tensors.append(graph.conv2d(y, 5, 3, name="wide"))
-    graph.output(*tensors)
-    separated = ("plain", "multiplied", "dilated")
+    separated = {"plain": {}, "multiplied": {"multiplier": 2}, "dilated": {"dilation": 2}}
+    apart = {"strided": {"stride": 2}, "padded": {"padding": 1}, "grouped": {"groups": 2}}
+    tensors = [separable(name, options) for name, options in separated.items()]
+    tensors += [separable(name, **options) for name, options in apart.items()]
+    graph.output(*tensors, separable("wide", kernel=3))
     expected = {name: "depthwise 3x3 + conv 1x1" for name in separated}
     for name, kernel in (("strided", 1), ("padded", 1), ("grouped", 1), ("wide", 3)):
         expected |= {f"{name}/depthwise": "depthwise 3x3", name: f"conv {kernel}x{kernel}"}

@@ -27,12 +27,6 @@ from dsconv.files.load import load
 from dsconv.files.save import save
 from dsconv.kernels import dispatch
 from dsconv.text.lines import to_text
-from dsconv.weights import open_weights
-
-
-def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="none.dsconv"):
-        load(tmp_path / "none.dsconv")
 
 
 @pytest.mark.parametrize(
@@ -129,14 +123,6 @@ def test_damaged_bytes(tmp_path: Path, kind: str) -> None:
         runs(attempt(path), path)
 
     check()
-
-
-def test_it_is_no_file_of_weights(tmp_path: Path) -> None:
-    path = saved("Model", tmp_path)
-    with pytest.raises(
-        ValueError, match="a compiled model, not only weights: dsconv.load opens it"
-    ):
-        open_weights(path)
 
 
 # Changes after the file was loaded: its pages are the model's weights

@@ -98,7 +98,7 @@ def test_onnx(isa: Any, tmp_path: Path) -> None:
 
 def test_random_onnx_models(tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed")
-    from onnx_files import saved
+    from onnx_files import listed, saved
     from onnx_random_models import RandomModel, random_models
 
     @given(random_models())
@@ -106,9 +106,7 @@ def test_random_onnx_models(tmp_path: Path) -> None:
         model = load(saved(case.model, tmp_path))
         results, expected = through_a_file(model, tmp_path)(*case.x), model(*case.x)
         assert type(results) is type(expected)
-        for a, b in zip(
-            *(r if isinstance(r, list) else [r] for r in (results, expected)), strict=True
-        ):
+        for a, b in zip(listed(results), listed(expected), strict=True):
             assert_bits(a, b)
 
     check()

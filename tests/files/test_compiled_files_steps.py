@@ -13,7 +13,6 @@ from compiled_files import (
     JUNK,
     Content,
     attempt,
-    description,
     own_widths,
     refused,
     runs,
@@ -212,8 +211,11 @@ def copy_of(sizes: Any, x: Any, y: Any, *shifts: int) -> str:
 
 def write_steps(path: Path, steps: list[str]) -> None:
     """Write a file with an input and an output of 16 floats, and an array of 512."""
-    lines = {"input": ["16 x0"], "output": ["16 y"], "step": steps}
-    write(path, description(**own_widths(), **lines), np.ones(512, np.float32))
+    fields = {
+        "layer": [f"{len(steps)} 0 0 any all"], "class": ["Model"], "name": ["chain"],
+        "unshared": ["0"], "input": ["16 x0"], "output": ["16 y"], "step": steps, **own_widths(),
+    }  # fmt: skip
+    write(path, fields, np.ones(512, np.float32))
 
 
 FAR = {"left": LARGE - 1, "sw": LARGE}  # one output, far from the map, in all of its padding

@@ -163,9 +163,7 @@ def test_redirects(server: Server, tmp_path: Path, status: int) -> None:
     refused(pinned(server.address), tmp_path, "(?i)ssl")
 
 
-def test_a_proxy_of_the_environment(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("http_proxy", server.address)

@@ -299,9 +299,7 @@ def test_onnx(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.pth", "a", "a.npz.gz", "a.h5", "a.NPZ"])
 def test_other_suffixes(tmp_path: Path, name: str) -> None:
-    with pytest.raises(
-        ValueError, match=r"must end in \.safetensors, \.npz, \.onnx, \.dsconv, got"
-    ):
+    with pytest.raises(ValueError, match=r"end in \.safetensors, \.npz, \.onnx, \.dsconv, got"):
         save({"a": np.ones(1)}, tmp_path / name)
 
 
