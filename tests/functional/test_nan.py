@@ -61,9 +61,7 @@ def test_infinity_is_a_number(isa, operation, data):
     x = np.where(some_marks(call, data), data.draw(st.sampled_from([np.inf, -np.inf])), 0)
     weight = np.sign(call.arrays["weight"])
     weight.flat[data.draw(st.integers(0, weight.size - 1))] = 0  # infinity times zero is NaN
-    call = Call(
-        operation, {"x": x.astype(np.float32), "weight": weight, "bias": None}, call.options
-    )
+    call = Call(operation, {"x": x.astype("f4"), "weight": weight, "bias": None}, call.options)
     with np.errstate(invalid="ignore"):
         expected = convolve(call).astype(np.float32)
     assert np.array_equal(call(), expected, equal_nan=True)

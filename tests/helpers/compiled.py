@@ -23,10 +23,9 @@ def outputs(model: Any, x: Arrays) -> Arrays:
 def assert_bits(actual: Any, expected: Any) -> None:
     """Compare arrays or tuples of arrays, bit for bit."""
     assert isinstance(actual, tuple) == isinstance(expected, tuple)
-    pairs = (
-        zip(actual, expected, strict=True) if isinstance(actual, tuple) else [(actual, expected)]
-    )
-    for a, b in pairs:
+    if not isinstance(actual, tuple):
+        actual, expected = (actual,), (expected,)
+    for a, b in zip(actual, expected, strict=True):
         assert a.shape == b.shape and a.dtype == b.dtype == np.float32
         np.testing.assert_array_equal(a.view(np.uint32), b.view(np.uint32))
 

@@ -108,16 +108,6 @@ def write_text(path: Path, text: str, floats: np.ndarray) -> None:
     path.write_bytes(head + bytes(-len(head) % 64) + floats.tobytes())
 
 
-def description(**changes: Any) -> dict[str, list[str]]:
-    """Return the lines of a model that ignores x0 and returns a zero."""
-    fields = {
-        "class": ["Model"], "name": ["chain"], "lanes": ["1"], "block": ["1"], "unshared": ["0"],
-        "input": ["1 x0"], "output": ["1 y"], "step": ["zero 1:0 2:0 -"],
-    }  # fmt: skip
-    fields |= changes
-    return {"layer": [f"{len(fields['step'])} 0 0 any all"], **fields}
-
-
 def own_widths() -> dict[str, list[str]]:
     """Return the lines of a file whose weights are packed for the kernels in use."""
     return widths_of(dispatch.kernels.lanes, dispatch.kernels.block)

@@ -96,15 +96,7 @@ print(status)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize(
     "operation",
-    [
-        "conv2d",
-        "depthwise_conv2d",
-        "separable_conv2d",
-        "dense",
-        "add",
-        "batch_norm",
-        "global_average_pool",
-    ],
+    "conv2d depthwise_conv2d separable_conv2d dense add batch_norm global_average_pool".split(),
 )
 def test_a_forked_child_does_not_hang(operation):
     done = processes.run(CHILD, operation)

@@ -131,9 +131,8 @@ def view(draw):
     for index in np.ndindex(*shape):
         expected[index] = flat[offset + sum(i * s for i, s in zip(index, strides, strict=True))]
     if kind == "BFloat16":
-        bits = np.asarray(
-            expected.astype(np.uint32) * np.uint32(65536)
-        )  # the definition: float32's upper half
+        # the definition: float32's upper half
+        bits = np.asarray(expected.astype(np.uint32) * np.uint32(65536))
         expected = bits.view(np.float32)
     return kind, flat, offset, shape, strides, expected
 
