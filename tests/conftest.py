@@ -39,7 +39,7 @@ settings.load_profile(
 
 @pytest.fixture(params=dispatch.ISAS)
 def isa(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
-    """The kernel module of one instruction set, in use while the test runs."""
+    """Put the kernel module of one instruction set in use while the test runs."""
     if request.param not in dispatch.available():
         with pytest.raises(ValueError) as refused:
             dispatch.kernel_module(request.param)
@@ -50,7 +50,7 @@ def isa(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
 
 @pytest.fixture
 def set_num_threads() -> Iterator[Callable[[int], None]]:
-    """`dsconv.set_num_threads`, undone after the test."""
+    """Give `dsconv.set_num_threads`, undone after the test."""
     before = dsconv.get_num_threads()
     yield dsconv.set_num_threads
     dsconv.set_num_threads(before)
@@ -58,7 +58,7 @@ def set_num_threads() -> Iterator[Callable[[int], None]]:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with trained weights, pictures and golden logits, which DSCONV_SHARED names."""
+    """Give the folder with trained weights, pictures and golden logits, DSCONV_SHARED."""
     folder = os.environ.get("DSCONV_SHARED")
     if not folder:
         pytest.skip("DSCONV_SHARED is not set: no trained weights, pictures and golden logits")

@@ -25,7 +25,7 @@ def test_weights_of_3x3_from_16_to_32_channels():
 
 
 def test_layer_of_table_3():
-    """MobileNetV1, table 3: millions of mult-adds and of weights of one layer."""
+    """Compare with MobileNetV1, table 3: millions of mult-adds and weights of one layer."""
 
     def millions(c: cost.Cost, digits: int) -> tuple[float, float]:
         return round(c.mult_adds / 1e6, digits), round(c.weights / 1e6, 2)
@@ -38,43 +38,6 @@ def test_layer_of_table_3():
     assert millions(separable(14, 512), 1) == (52.3, 0.27)
     assert millions(separable(14, 384), 1) == (29.6, 0.15)  # alpha 0.75
     assert millions(separable(10, 384), 1) == (15.1, 0.15)  # and rho 0.714
-
-
-# MobileNetV1's thirteen blocks, table 1: output channels and stride
-V1_BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)]
-V1_BLOCKS += [(512, 1)] * 5 + [(1024, 2), (1024, 1)]
-
-
-def test_mobilenet_v1_in_total():
-    first = cost.conv2d((224, 224, 3), (3, 3, 3, 32), stride=2, batch_norm=True)
-    last = cost.dense((1024,), (1024, 1000), bias=True)
-    depthwise, pointwise, separable, standard = [], [], [], []
-    size, channels = 112, 32
-    for outputs, stride in V1_BLOCKS:
-        x, deep, flat = (size, size, channels), (3, 3, channels, 1), (channels, outputs)
-        depthwise.append(cost.depthwise_conv2d(x, deep, stride=stride, batch_norm=True))
-        separable.append(
-            cost.separable_conv2d(
-                x, deep, flat, stride=stride, depthwise_batch_norm=True, batch_norm=True
-            )
-        )
-        standard.append(cost.conv2d(x, (3, 3, channels, outputs), stride=stride))
-        size, channels = -(-size // stride), outputs
-        pointwise.append(cost.pointwise_conv2d((size, size, flat[0]), flat, batch_norm=True))
-
-    def total(costs: list[cost.Cost], field: str = "mult_adds") -> int:
-        return sum(getattr(c, field) for c in costs)
-
-    network = [first, *depthwise, *pointwise, last]
-    assert size == 7
-    assert first.mult_adds == 10_838_016 and last.mult_adds == 1_024_000
-    assert total(depthwise) == 17_385_984 and total(pointwise) == 539_492_352
-    assert total(network) == 568_740_352
-    assert total(network, "weights") == 4_209_088
-    assert total(network, "trainable_parameters") == 4_231_976
-    for field in ("mult_adds", "weights", "trainable_parameters"):
-        assert total(separable, field) == total(depthwise, field) + total(pointwise, field)
-    assert total([first, *standard, last]) == 4_867_293_184
 
 
 # --- counts by hand ----------------------------------------------------------------------------
@@ -187,7 +150,7 @@ windows = st.fixed_dictionaries(
 
 
 def assert_counted(operation: str, x: np.ndarray, *weights: np.ndarray, **options: object):
-    """The closed form equals the count, or both refuse; and `bytes` moves these arrays."""
+    """Check that the closed form equals the count, or both refuse; and `bytes`."""
     shapes = [array.shape for array in (x, *weights)]
     try:
         closed = getattr(cost, operation)(*shapes, **options)

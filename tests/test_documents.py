@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = {
-    str(path.relative_to(ROOT)): path for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]
-}
+DOCUMENTS = {str(p.relative_to(ROOT)): p for p in [ROOT / "README.md", *ROOT.glob("docs/*.md")]}
 
 # Files that a reader has and a checkout has not, by their places in the folder of shared files.
 STAND_INS = {

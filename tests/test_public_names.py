@@ -63,7 +63,7 @@ def test_a_builder_is_not_a_module() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_file_hides_a_public_name(package: str) -> None:
-    """Importing a file sets an attribute of its package, so it must not bear another's name."""
+    """Check that no file bears another's name, because importing it sets an attribute."""
     module = import_module(package)
     for name in module.__all__:
         if not isinstance(getattr(module, name), ModuleType):

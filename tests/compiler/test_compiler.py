@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from compiled import assert_bits, assert_compiles, check, mult_adds, outputs, small_graph
 from hypothesis import given, settings
-from layer_cases import ALL, name_of
+from layer_cases import ALL, graph_of, name_of
 from layer_cases import random_weights as layer_weights
 from random_graphs import RandomGraph, random_graphs, random_inputs
 
@@ -27,10 +27,7 @@ EXAMPLES = 4 * settings.default.max_examples  # graphs are small, and there are 
 @pytest.mark.parametrize("layer, shapes", ALL, ids=name_of)
 def test_one_layer(isa: Any, layer: Layer, shapes: list[tuple[int, ...]]) -> None:
     random = np.random.default_rng(1)
-    graph = Graph()
-    inputs = [graph.input(shape, name=f"input{i}") for i, shape in enumerate(shapes)]
-    tensors = graph.add(layer, *inputs, name="layer")
-    graph.output(*(tensors if isinstance(tensors, tuple) else (tensors,)))
+    graph = graph_of(layer, shapes)
     own = layer_weights(layer, shapes, random)
     x = tuple(random.normal(size=(2, *shape)).astype(np.float32) for shape in shapes)
     assert_compiles(graph, {f"layer/{name}": array for name, array in own.items()}, x)
@@ -39,7 +36,7 @@ def test_one_layer(isa: Any, layer: Layer, shapes: list[tuple[int, ...]]) -> Non
 @given(case=random_graphs())
 @settings(max_examples=EXAMPLES)
 def test_random_graphs(isa: Any, set_num_threads: Any, case: RandomGraph) -> None:
-    """Within the bounds; the same bits for any number of threads, and for a part of the batch."""
+    """Check the bounds, and the bits for any number of threads and for a part of the batch."""
     graph, weights, x = case
     set_num_threads(1)
     results = assert_compiles(graph, weights, x)
@@ -141,7 +138,7 @@ def test_a_gate_may_be_written_before_the_map() -> None:
 @pytest.mark.parametrize("channels", [1, 17, 31, 32, 33, 64, 100, 127, 128, 129, 260])
 @pytest.mark.parametrize("residual", [False, True])
 def test_one_pixel(isa: Any, set_num_threads: Any, channels: int, residual: bool) -> None:
-    """Several panels at a time, shared among threads; alone as in a batch."""
+    """Share several panels among threads; an image alone has the bits that it has in a batch."""
     graph = Graph()
     x = graph.input((1, 1, 19))
     y = graph.conv2d(x, channels, name="one")
@@ -158,9 +155,7 @@ def test_one_pixel(isa: Any, set_num_threads: Any, channels: int, residual: bool
 
 
 @pytest.mark.parametrize("padding", [((9, 0), (1, 1)), ((0, 9), (1, 1)), ((30, 30), (30, 30))])
-def test_inverted_residuals_with_strips_in_the_padding(
-    isa: Any, set_num_threads: Any, padding: Any
-) -> None:
+def test_inverted_residuals_in_the_padding(isa: Any, set_num_threads: Any, padding: Any) -> None:
     graph = Graph()
     x = graph.conv2d(graph.input((4, 4, 8)), 24, name="expand")
     x = graph.depthwise_conv2d(x, 3, padding=padding, name="depthwise")

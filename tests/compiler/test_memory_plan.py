@@ -47,7 +47,7 @@ def test_buffers_alive_together_do_not_overlap(found: list[Buffer]) -> None:
 @given(buffers())
 @settings(max_examples=EXAMPLES)
 def test_arena_size(found: list[Buffer]) -> None:
-    """At least what is alive at once; at most all buffers side by side."""
+    """Check for at least what is alive at once, and at most all buffers side by side."""
     arena = plan(found)
     alive = (sum(b.size for b in found if b.first <= step <= b.last) for step in range(22))
     assert max(alive) <= arena <= unshared(found)
@@ -63,7 +63,7 @@ def test_buffers_begin_at_cache_lines(found: list[Buffer]) -> None:
 
 
 def test_a_chain_takes_its_two_largest_neighbours() -> None:
-    """Sizes 16, 64, 32, 48 one after the other: 64 + 32, and the rest fits beside."""
+    """Plan 16, 64, 32, 48 one after the other: 64 + 32, and the rest fits beside."""
     chain = [Buffer(size, i, i + 1) for i, size in enumerate((16, 64, 32, 48))]
     assert plan(chain) == 96
     assert unshared(chain) == 160
@@ -83,7 +83,7 @@ ELEMENTWISE = {
 
 
 def roots(graph: Graph) -> dict[str, str]:
-    """The tensor whose numbers each tensor shows: itself, unless it is a view."""
+    """Return the tensor whose numbers each tensor shows: itself, unless it is a view."""
     found: dict[str, str] = {}
     for name, node in graph.nodes.items():
         for tensor in graph.tensors(name):
@@ -149,7 +149,7 @@ def assert_nothing_is_lost(graph: Graph) -> Places:
 
 
 def in_arena(graph: Graph, layout: Places) -> list[str]:
-    """Tensors with memory of their own in the arena."""
+    """Return the tensors with memory of their own in the arena."""
     return [t for t, root in roots(graph).items() if t == root and layout.place(t)[0] == 0]
 
 
@@ -165,7 +165,7 @@ def test_random_graphs(case: RandomGraph) -> None:
 
 @pytest.mark.parametrize("name", models.names())
 def test_networks(name: str) -> None:
-    """Before the passes there are more tensors to keep."""
+    """Check that the passes leave fewer tensors to keep."""
     graph = models.get(name)
     layout = assert_nothing_is_lost(optimise(graph))
     assert 0 < layout.arena <= layout.unshared
@@ -173,7 +173,7 @@ def test_networks(name: str) -> None:
 
 
 def test_arena_bytes_of_a_model() -> None:
-    """relu(x) and its pooled self: 5 * 7 * 6 floats, rounded up to 224, and the output apart."""
+    """Plan relu(x) and its pooled self: 5 * 7 * 6 floats, rounded up to 224, output apart."""
     graph = Graph()
     x = graph.sigmoid(graph.leaky_relu(graph.input((5, 7, 6))))
     graph.output(graph.max_pool(x))
@@ -189,7 +189,7 @@ def test_a_product_does_not_take_the_place_of_a_smaller_factor() -> None:
 
 
 def test_a_layer_named_like_the_copy_of_an_output() -> None:
-    """Whatever the compiler calls its own buffers, all names are free for the graph's layers."""
+    """Check that the names of the compiler's own buffers are free for the graph's layers."""
     graph = Graph()
     x = graph.input((5, 7, 6))
     y = graph.conv2d(x, 16, 3, name=f"{x}/copy")

@@ -114,7 +114,7 @@ def test_bad_inputs(x: Any, error: type[Exception], message: str) -> None:
 
 
 def test_an_example_beside_a_batch_is_refused() -> None:
-    """(6, 5, 4) beside (2, 4): two images or one?"""
+    """Refuse (6, 5, 4) beside (2, 4), which may be two images or one."""
     with pytest.raises(ValueError, match="batch"):
         two_inputs().compile()((MAP[0], GATE))
 
@@ -149,7 +149,7 @@ def test_python_threads_may_share_a_model() -> None:
 
 
 def test_a_batch_larger_than_one_run() -> None:
-    """An arena of 4 MB for each image and two images in each run: the last run has one."""
+    """Run two images of 4 MB of arena at a time: the last run has one."""
     graph = Graph()
     x = graph.input((1, 1, 1))
     wide = graph.sigmoid(graph.conv2d(x, 2**20))
@@ -165,7 +165,6 @@ def test_a_batch_larger_than_one_run() -> None:
 
 
 def test_the_default_number_of_threads_is_that_of_the_call(set_num_threads: Any) -> None:
-    """It changes nothing but time."""
     model = one_input().compile()
     assert model.threads is None
     results = []

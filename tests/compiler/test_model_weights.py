@@ -100,7 +100,7 @@ def test_bad_weights(name: str, change: Any, error: type[Exception], message: st
 @pytest.mark.parametrize("variance", [-0.001, -1.0, math.nan, -math.inf])
 @pytest.mark.parametrize("norm", ["folded", "apart"])
 def test_bad_variances(norm: str, variance: float) -> None:
-    """gamma / sqrt(variance + epsilon) must be a number."""
+    """Refuse a variance for which gamma / sqrt(variance + epsilon) is no number."""
     graph = Graph()
     x = graph.input((2, 2, 3))
     folded = graph.batch_norm(graph.conv2d(x, 3), 1e-3, name="folded")
@@ -118,7 +118,7 @@ def test_weights_that_are_no_mapping() -> None:
 
 
 def test_weights_that_fail_while_they_are_read() -> None:
-    """The error of the mapping itself comes through."""
+    """Check that the error of the mapping itself comes through."""
 
     class Broken(Recorded):
         def __getitem__(self, name: str) -> np.ndarray:

@@ -26,12 +26,12 @@ INF = float("inf")
 
 
 def layers(graph: Graph) -> dict[str, str]:
-    """What an optimised graph is made of: label by layer, inputs left out."""
+    """Return the labels of an optimised graph by layer, inputs left out."""
     return {name: node.layer.label for name, node in graph.nodes.items() if node.inputs}
 
 
 def passed(graph: Graph, *rules: Any) -> Graph:
-    """A graph after some passes."""
+    """Return the graph after some passes."""
     graph = wrap_weighted(graph)
     for rule in rules:
         graph = merge(graph, rule)
@@ -104,7 +104,7 @@ def test_an_addition_joins_the_convolution_before_it(swapped: bool) -> None:
 
 
 def test_additions_that_stay() -> None:
-    """Behind a clip, a depthwise or a grouped convolution, or with another reader."""
+    """Leave a sum behind a clip, a depthwise or grouped convolution, or with another reader."""
     graph, x = small_graph()
     branches = [
         graph.relu(graph.conv2d(x, 6, name="clipped")),
@@ -122,23 +122,15 @@ def test_additions_that_stay() -> None:
 def test_separable_convolutions() -> None:
     graph, x = small_graph()
 
-    def separable(name: str, **options: Any) -> str:
-        y = graph.depthwise_conv2d(x, 3, name=f"{name}/depthwise", **options)
-        return graph.conv2d(y, 5, name=name)
+    def separable(name: str, depthwise: Any = None, **options: Any) -> str:
+        y = graph.depthwise_conv2d(x, 3, name=f"{name}/depthwise", **(depthwise or {}))
+        return graph.conv2d(y, 4, name=name, **options)
 
-    tensors = [
-        separable("plain"), separable("multiplied", multiplier=2), separable("dilated", dilation=2)
-    ]  # fmt: skip
-    y = graph.depthwise_conv2d(x, 3, name="strided/depthwise")
-    tensors.append(graph.conv2d(y, 5, stride=2, name="strided"))
-    y = graph.depthwise_conv2d(x, 3, name="padded/depthwise")
-    tensors.append(graph.conv2d(y, 5, padding=1, name="padded"))
-    y = graph.depthwise_conv2d(x, 3, name="grouped/depthwise")
-    tensors.append(graph.conv2d(y, 4, groups=2, name="grouped"))
-    y = graph.depthwise_conv2d(x, 3, name="wide/depthwise")
-    tensors.append(graph.conv2d(y, 5, 3, name="wide"))
-    graph.output(*tensors)
-    separated = ("plain", "multiplied", "dilated")
+    separated = {"plain": {}, "multiplied": {"multiplier": 2}, "dilated": {"dilation": 2}}
+    apart = {"strided": {"stride": 2}, "padded": {"padding": 1}, "grouped": {"groups": 2}}
+    tensors = [separable(name, options) for name, options in separated.items()]
+    tensors += [separable(name, **options) for name, options in apart.items()]
+    graph.output(*tensors, separable("wide", kernel=3))
     expected = {name: "depthwise 3x3 + conv 1x1" for name in separated}
     for name, kernel in (("strided", 1), ("padded", 1), ("grouped", 1), ("wide", 3)):
         expected |= {f"{name}/depthwise": "depthwise 3x3", name: f"conv {kernel}x{kernel}"}
@@ -188,7 +180,7 @@ def test_inverted_residuals_that_stay_apart() -> None:
 
 
 def test_mobilenet_v1() -> None:
-    """One step for each of the thirteen blocks, and four for the rest."""
+    """Check for one step for each of the thirteen blocks, and four for the rest."""
     graph = models.mobilenet_v1(0.25, 64)
     new = optimise(graph)
     blocks = {f"block{i}/pointwise/relu6": "depthwise 3x3 + conv 1x1" for i in range(1, 14)}
@@ -227,7 +219,7 @@ def test_mobilenet_v2() -> None:
 
 @pytest.mark.parametrize("name", ["resnet34", "resnet50"])
 def test_resnets(name: str) -> None:
-    """No batch norm, clip or addition is left; each block ends in its sum."""
+    """Check that no batch norm, clip or addition is left, and that each block ends in its sum."""
     graph = models.get(name, resolution=64)
     new = optimise(graph)
     kinds = {type(node.layer) for node in new.nodes.values()}

@@ -30,7 +30,6 @@ def test_copies_are_aligned_and_read_only():
 
 
 def test_a_figure_above_the_peak_is_marked():
-    """A time that is too short to be true gets a mark and a footnote."""
     graph = models.mobilenet_v1(alpha=0.25, resolution=32, classes=10)
     profile = graph.compile().profile(np.zeros((32, 32, 3), np.float32), repeats=1)
     profile.steps[0].times = [1e-9]

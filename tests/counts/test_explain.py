@@ -245,9 +245,7 @@ def test_table_as_text_markdown_and_json() -> None:
     )
     assert "| VGG 16 | 138 M parameters | 138,357,544 | trainable, rounded |" in markdown
     rows = json.loads(found.to_json())
-    assert [(row["network"], row["exact"]) for row in rows] == [
-        (row.network, row.exact) for row in found.rows
-    ]
+    assert [(r["network"], r["exact"]) for r in rows] == [(r.network, r.exact) for r in found.rows]
 
 
 # Roundings
@@ -257,9 +255,7 @@ def test_table_as_text_markdown_and_json() -> None:
 def test_roundings(value: int, decimals: int) -> None:
     quantum = Decimal(1).scaleb(-decimals)
     exact = Decimal(value) / 10**6
-    rounded, truncated = (
-        str(exact.quantize(quantum, mode)) for mode in (ROUND_HALF_UP, ROUND_DOWN)
-    )
+    rounded, truncated = (str(exact.quantize(quantum, m)) for m in (ROUND_HALF_UP, ROUND_DOWN))
     ratio = Fraction(value, 10**6)
     assert rounds_to(ratio, rounded, "rounded")
     assert rounds_to(ratio, truncated, "truncated")

@@ -12,6 +12,7 @@ import pytest
 from compiled import assert_bits
 from compiled_files import through_a_file
 from hypothesis import given
+from layer_cases import graph_of
 from processes import run
 from random_graphs import RandomGraph, random_graphs, random_inputs, random_weights
 from saved_networks import CLASSES, Saved
@@ -22,7 +23,7 @@ from dsconv.files.load import load
 from dsconv.files.save import save
 from dsconv.graph import Graph
 from dsconv.kernels import dispatch
-from dsconv.layers import LeakyReLU
+from dsconv.layers import GlobalAveragePool, Layer, LeakyReLU, MaxPool, Softmax
 
 # Graphs
 
@@ -37,7 +38,7 @@ def test_random_graphs(isa: Any, tmp_path: Path, case: RandomGraph) -> None:
 
 @given(case=random_graphs())
 def test_random_graphs_on_another_instruction_set(tmp_path: Path, case: RandomGraph) -> None:
-    """The bits of a compilation there; and the file that is saved there comes back as well."""
+    """Check the bits of a compilation there, and that a file saved there comes back as well."""
     first, *others = reversed(dispatch.available())
     with dispatch.use(first):
         save(case.graph.compile(case.weights), tmp_path / "model.dsconv")
@@ -72,7 +73,7 @@ def test_topologies(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
 
 
 def odd_layers() -> Graph:
-    """All that a stored array can be: norms left over, a learned scale, groups, multipliers."""
+    """Return all that a stored array can be: norms, a learned scale, groups, multipliers."""
     graph = Graph("odd layers")
     x = graph.l2_normalize(graph.batch_norm(graph.input((7, 5, 6))), name="norm")
     y = graph.batch_norm(x, 0.01, name="norm/scale")  # the name of a parameter of the one before
@@ -88,11 +89,12 @@ def test_odd_layers(isa: Any, tmp_path: Path) -> None:
     model = graph.compile(random_weights(graph, np.random.default_rng(1)))
     assert [step.op for step in model._program.steps].count("scale") == 3
     x = random_inputs(graph, 3)
-    assert_bits(through_a_file(model, tmp_path)(x), model(x))
+    for again in (through_a_file(model, tmp_path), pickle.loads(pickle.dumps(model))):
+        assert_bits(again(x), model(x))
 
 
 def test_winograd(isa: Any, tmp_path: Path) -> None:
-    """Transformed weights, of both tiles; on other instruction sets as well."""
+    """Check transformed weights, of both tiles; on other instruction sets as well."""
     graph = Graph()
     x = graph.input((13, 12, 48))
     small = graph.conv2d(graph.max_pool(x), 65, 3)
@@ -107,20 +109,13 @@ def test_winograd(isa: Any, tmp_path: Path) -> None:
             assert_bits(again(x_), graph.compile(winograd=True)(x_))
 
 
-@pytest.mark.parametrize("layer", ["softmax", "max_pool", "global_average_pool"])
-def test_no_weights(tmp_path: Path, layer: str) -> None:
-    graph = Graph()
-    x = graph.input((4, 5, 6))
-    graph.output(graph.max_pool(x, 2) if layer == "max_pool" else getattr(graph, layer)(x))
-    model, x_ = graph.compile(), random_inputs(graph, 2)
-    assert_bits(through_a_file(model, tmp_path)(x_), model(x_))
-
-
-def test_negative_zero(tmp_path: Path) -> None:
-    """The sign of a zero is in the file."""
-    graph = Graph()
-    graph.output(graph.add(LeakyReLU(-0.0), graph.input((4,))))
-    model, x = graph.compile(), -np.ones((1, 4), np.float32)
+@pytest.mark.parametrize(
+    "layer", [Softmax(), MaxPool(2), GlobalAveragePool(), LeakyReLU(-0.0)], ids=repr
+)
+def test_no_weights(tmp_path: Path, layer: Layer) -> None:
+    """Check layers without weights; the file keeps the sign of a zero, too."""
+    graph = graph_of(layer, [(4, 5, 6)])
+    model, x = graph.compile(), random_inputs(graph, 2)
     assert_bits(through_a_file(model, tmp_path)(x), model(x))
 
 
@@ -221,9 +216,7 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
 def test_too_much_text(tmp_path: Path) -> None:
     graph = Graph("a" * (4 << 20))
     graph.output(graph.relu(graph.input((4,))))
-    with pytest.raises(
-        ValueError, match="the model takes [0-9]+ bytes of text; at most 4194304 fit"
-    ):
+    with pytest.raises(ValueError, match=r"the model takes \d+ bytes of text; at most 4194304 fit"):
         save(graph.compile(), tmp_path / "model.dsconv")
     assert list(tmp_path.iterdir()) == []
 
@@ -242,7 +235,7 @@ def test_unfolded_weights_are_not_there(tmp_path: Path, suffix: str) -> None:
 
 
 def test_calls_need_no_graph(tmp_path: Path) -> None:
-    """The modules that describe, compile and lower networks are not imported for a call."""
+    """Check that a call imports no module that describes, compiles or lowers networks."""
     path = tmp_path / "model.dsconv"
     save(two_inputs().compile(), path)
     code = """

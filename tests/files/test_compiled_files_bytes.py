@@ -27,12 +27,6 @@ from dsconv.files.load import load
 from dsconv.files.save import save
 from dsconv.kernels import dispatch
 from dsconv.text.lines import to_text
-from dsconv.weights import open_weights
-
-
-def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="none.dsconv"):
-        load(tmp_path / "none.dsconv")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +85,7 @@ def test_other_texts(tmp_path: Path) -> None:
 
 
 def test_names_of_all_kinds(tmp_path: Path) -> None:
-    """What a line cannot have comes back all the same."""
+    """Check that what a line cannot have comes back all the same."""
     content = Content(saved("Classifier", tmp_path))
     names = ["", " ", "a\nstep b", "\\n\\b\n\\", "\u2028\x85\r\ud800é"]
     content.fields["label"] = names
@@ -131,20 +125,12 @@ def test_damaged_bytes(tmp_path: Path, kind: str) -> None:
     check()
 
 
-def test_it_is_no_file_of_weights(tmp_path: Path) -> None:
-    path = saved("Model", tmp_path)
-    with pytest.raises(
-        ValueError, match="a compiled model, not only weights: dsconv.load opens it"
-    ):
-        open_weights(path)
-
-
 # Changes after the file was loaded: its pages are the model's weights
 
 
 @pytest.mark.parametrize("change", [-(10**9), -1, 1])
 def test_another_length_after_it_was_loaded(tmp_path: Path, change: int) -> None:
-    """An error, where a look at the lost pages would end the process."""
+    """Raise an error, where a look at the lost pages would end the process."""
     path = saved("Classifier", tmp_path)
     x = np.ones((6, 6, 3), np.float32)
     early, late = load(path), load(path)

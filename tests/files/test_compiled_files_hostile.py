@@ -7,15 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compiled_files import (
-    JUNK,
-    KINDS,
-    Content,
-    attempt,
-    refused,
-    runs,
-    saved,
-)
+from compiled_files import JUNK, KINDS, Content, attempt, refused, runs, saved
 
 from dsconv.files.load import load
 
@@ -28,19 +20,18 @@ MAP, GATE = "6,5,4 map", "4 gate"
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_word_of_the_lines(tmp_path: Path, kind: str) -> None:
-    """But for the steps, which have a file of tests of their own."""
+    """Replace each word but those of the steps, which have a file of tests of their own."""
     path = saved(kind, tmp_path)
     content = Content(path)
     runs(load(path), path)
     good = content.fields
-    junk = [*map(str, JUNK), *"0x10 1_0 +1 1.0 \u0663 1, , \\ \x00".split(" "), " 1", "\n"]
     for key, lines in good.items():
         if key == "step":
             continue
         for i in {0, len(lines) - 1} if lines else ():
             words = lines[i].split(" ")
             for j in range(len(words)):
-                for word in junk if key not in FREE else junk[::9]:
+                for word in JUNK if key not in FREE else JUNK[::9]:
                     changed = " ".join([*words[:j], word, *words[j + 1 :]])
                     content.fields = {**good, key: [*lines[:i], changed, *lines[i + 1 :]]}
                     content.write(path)
@@ -100,9 +91,7 @@ def test_lines_that_are_there_twice(tmp_path: Path) -> None:
         ("class", "Program", "class 'Program'; allowed are Model, Classifier, OnnxModel"),
         ("class", "builtins.eval", "class 'builtins.eval'"),
         ("lanes", "0", "lanes must be from 1 to 1024, got 0"),
-        ("lanes", "True", "lanes must be digits, got 'True'"),
         ("block", "1025", "block must be from 1 to 1024, got 1025"),
-        ("block", "8.0", "block must be digits, got '8.0'"),
         ("block", "9" * 5000, "block must be digits, got '9{40}'$"),
         ("o" * 10**6, "1", r"a model has no lines \['o{900,1000}$"),
         ("other", "1", r"a model has no lines \['other'\]"),
@@ -110,7 +99,6 @@ def test_lines_that_are_there_twice(tmp_path: Path) -> None:
         ("class", "Classifier", "there must be one line 'family', got 0"),
         ("class", "OnnxModel", "there must be at least one line 'onnx_input'"),
         ("unshared", "-1", "unshared must be digits, got '-1'"),
-        ("unshared", "1.0", "unshared must be digits"),
         ("layer", f"1 {2**63} 0 a b", f"layer must be from 0 to {2**63 - 1}"),
         ("layer", "1 None 0 a b", "layer must be digits"),
         ("layer", "1 1 0 a", "not enough values"),
@@ -121,15 +109,7 @@ def test_lines_that_are_there_twice(tmp_path: Path) -> None:
         ("input", [], "there must be at least one line 'input'"),
         ("input", [MAP], "floats 0 to 120 of array 3, which has"),
         ("input", [MAP, "4.0 gate"], "input must be digits, got '4.0'"),
-        ("input", [MAP, "4,0 gate"], "input must be from 1 to"),
-        ("input", [MAP, "-2,-2 gate"], "input must be digits, got '-2'"),
-        ("input", [MAP, "4, gate"], "input must be digits, got ''"),
         ("input", [MAP, MAP, GATE], "input must have names of its own"),
-        (
-            "input",
-            [MAP, "4" + ",1" * 31 + " gate"],
-            "input must have up to 31 axes, got 32",
-        ),
         ("input", [MAP, "3 gate"], "floats 0 to 4 of array 2, which has"),
         ("input", [MAP, f"{2**31},{2**31} gate"], "arrays must have from 1 to"),
         ("input", [MAP, ",".join(["9" * 18] * 9) + " gate"], "arrays must have from 1 to"),
@@ -172,9 +152,7 @@ def test_lines(tmp_path: Path, key: str, value: Any, message: str) -> None:
         ("Classifier", "preprocessing", ["tensorflow None x"], "unknown preprocessing"),
         ("OnnxModel", "onnx_input", ["x 3,6,6"], "onnx_input must be digits, got 'x'"),
         ("OnnxModel", "onnx_output", ["4 y"], "do not fit those of the graph"),
-        ("OnnxModel", "onnx_output", ["-1,-5 y"], "onnx_output must be digits"),
         ("OnnxModel", "onnx_output", ["5 y", "5 z"], "do not fit those of the graph"),
-        ("OnnxModel", "onnx_input", [], "there must be at least one line 'onnx_input'"),
         ("OnnxModel", "family", ["a"], r"has no lines \['family'\]"),
     ],
 )
@@ -187,7 +165,7 @@ def test_details(tmp_path: Path, kind: str, key: str, value: list[str], message:
 
 
 def test_a_classifier_must_be_one(tmp_path: Path) -> None:
-    """Two inputs, or other classes than outputs: the calls of a classifier rely on both."""
+    """Refuse two inputs, or other classes than outputs: a classifier relies on both."""
     path = saved("Classifier", tmp_path)
     classifier = Content(path)
     classifier.fields |= {"classes": ["3"], "label": []}

@@ -42,7 +42,7 @@ def test_classifiers(tmp_path: Path, name: str, labels: list[str] | None) -> Non
 
 @pytest.mark.parametrize("classes", [1000, 1001])
 def test_names_of_imagenet(tmp_path: Path, classes: int) -> None:
-    """They are not in the file."""
+    """Check that ImageNet's names are not in the file."""
     graph = models.mobilenet_v1(0.25, 32, classes)
     write_with_graph(tmp_path / "a.npz", graph, graph.init_weights())
     model = load(tmp_path / "a.npz")
@@ -98,7 +98,7 @@ def test_onnx(isa: Any, tmp_path: Path) -> None:
 
 def test_random_onnx_models(tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed")
-    from onnx_files import saved
+    from onnx_files import listed, saved
     from onnx_random_models import RandomModel, random_models
 
     @given(random_models())
@@ -106,9 +106,7 @@ def test_random_onnx_models(tmp_path: Path) -> None:
         model = load(saved(case.model, tmp_path))
         results, expected = through_a_file(model, tmp_path)(*case.x), model(*case.x)
         assert type(results) is type(expected)
-        for a, b in zip(
-            *(r if isinstance(r, list) else [r] for r in (results, expected)), strict=True
-        ):
+        for a, b in zip(listed(results), listed(expected), strict=True):
             assert_bits(a, b)
 
     check()

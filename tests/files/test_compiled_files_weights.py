@@ -21,6 +21,7 @@ from compiled_files import (
     saved,
     widths_of,
 )
+from hostile import at_most
 from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import RandomGraph, random_graphs
@@ -35,13 +36,13 @@ from dsconv.kernels.packing import Widths, weights_of
 
 @pytest.fixture(params=["here", "elsewhere"])
 def elsewhere(request: pytest.FixtureRequest) -> str:
-    """The instruction set that files are loaded on: of the same widths, or of others."""
+    """Return the instruction set that loads the files: of the same widths, or of others."""
     return dispatch.isa if request.param == "here" else instruction_set_of_other_widths()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_whole_cache_lines(tmp_path: Path, kind: str) -> None:
-    """As a model is saved, each weight begins at one, and what fills the last one up is zero."""
+    """Check that each weight begins at a cache line, and that zeros fill the last one up."""
     path = saved(kind, tmp_path)
     steps, floats = load(path)._program.steps, Content(path).floats
     used = np.zeros(len(floats), bool)
@@ -62,7 +63,7 @@ def load_address(steps: Any) -> int:
     widths=st.builds(Widths, st.integers(1, 40), st.integers(1, 40)),
 )
 def test_any_widths(isa: Any, tmp_path: Path, case: RandomGraph, widths: Widths) -> None:
-    """Whatever the widths that a file is packed for, the bits are those of a compilation here."""
+    """Check that the bits are those of a compilation here, whatever the file's widths."""
     path = tmp_path / "model.dsconv"
     model = case.graph.compile(case.weights)
     save(model, path)
@@ -118,7 +119,7 @@ def test_short_and_missing(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_small_file_asks_for_little_memory(tmp_path: Path, elsewhere: str) -> None:
-    """Steps that share their weights must not make many copies of them."""
+    """Check that steps which share their weights do not make many copies of them."""
     path = saved("Model", tmp_path)
     content = Content(path)
     (line,) = (line for line in content.fields["step"] if line.startswith("depthwise"))
@@ -130,12 +131,8 @@ def test_a_small_file_asks_for_little_memory(tmp_path: Path, elsewhere: str) -> 
     content.floats = weights
     content.write(path)
     with dispatch.use(elsewhere):
-        tracemalloc.start()
-        try:
+        with at_most(8 * MEGABYTE):
             attempt(path)
-            assert tracemalloc.get_traced_memory()[1] < 8 * MEGABYTE
-        finally:
-            tracemalloc.stop()
         if elsewhere != dispatch.isa:
             refused(path, "the weights of the steps overlap")
 
@@ -152,7 +149,7 @@ def test_weights_may_be_any_numbers(tmp_path: Path, kind: str, elsewhere: str) -
 
 
 def test_features_run_where_the_model_runs(tmp_path: Path) -> None:
-    """A model and its features stay on the instruction set on which it was loaded."""
+    """Check that a model and its features stay on the instruction set of the load."""
     path = saved("Classifier", tmp_path)
     x = np.random.default_rng(0).random((6, 6, 3), dtype=np.float32)
     with dispatch.use("baseline"):
@@ -162,7 +159,7 @@ def test_features_run_where_the_model_runs(tmp_path: Path) -> None:
 
 
 def test_a_restored_model_has_its_weights_once() -> None:
-    """What is left after unpickling is one block of weights, and little beside."""
+    """Check that unpickling leaves one block of weights, and little beside."""
     graph = models.mobilenet_v1(1.0, 32)
     model = graph.compile()
     data, size = pickle.dumps(model), model._program.floats.nbytes
@@ -178,7 +175,7 @@ def test_a_restored_model_has_its_weights_once() -> None:
 
 
 def test_profiles_out_of_a_file(tmp_path: Path) -> None:
-    """The lines of the layers are those of the model that was saved."""
+    """Check that the lines of the layers are those of the model that was saved."""
     path = tmp_path / "model.dsconv"
     model = two_inputs().compile()
     save(model, path)

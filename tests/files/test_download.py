@@ -71,7 +71,7 @@ def test_chunks_that_end_early(server: Server, tmp_path: Path) -> None:
 
 
 def test_no_end_of_bytes(server: Server, tmp_path: Path) -> None:
-    """An endless answer is left as soon as it is longer than the file may be."""
+    """Leave an endless answer as soon as it is longer than the file may be."""
     given_up = threading.Event()
 
     def answer(handler: Any) -> None:
@@ -114,7 +114,7 @@ def test_no_address(tmp_path: Path) -> None:
 
 
 def test_the_next_address(server: Server, tmp_path: Path) -> None:
-    """Of several addresses the first that has the file gives it; all failures are told."""
+    """Take the first of several addresses that has the file; tell all failures."""
     answers = {"/a": give(b"wrong"), "/b": give(DATA)}
     server.answer = lambda handler: answers[handler.path](handler)
     first, second = (server.address.replace(NAME, name) for name in "ab")
@@ -143,7 +143,7 @@ def test_only_https(tmp_path: Path, address: str) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects(server: Server, tmp_path: Path, status: int) -> None:
-    """To https alone: there the server on loopback fails to answer as TLS."""
+    """Follow redirects to https alone, where the server on loopback fails to answer as TLS."""
 
     def redirect(address: str) -> None:
         def answer(handler: Any) -> None:
@@ -163,9 +163,7 @@ def test_redirects(server: Server, tmp_path: Path, status: int) -> None:
     refused(pinned(server.address), tmp_path, "(?i)ssl")
 
 
-def test_a_proxy_of_the_environment(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("http_proxy", server.address)
@@ -228,7 +226,7 @@ def test_two_processes_at_once(server: Server, tmp_path: Path) -> None:
 
 
 def test_killed_in_the_middle(server: Server, tmp_path: Path) -> None:
-    """What a killed process leaves is never taken for the file."""
+    """Check that what a killed process leaves is never taken for the file."""
     half, killed = threading.Event(), threading.Event()
 
     def answer(handler: Any) -> None:

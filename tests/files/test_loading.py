@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from checkpoint_files import npz
 from compiled import assert_bits
+from golden import FILES, TOLERANCE, Golden
 from saved_networks import CLASSES, NETWORKS, Saved
 
 from dsconv import images
@@ -17,33 +17,23 @@ from dsconv.files.load import load
 from dsconv.vision.classifier import Classifier
 
 
-def weight_file(shared: Path, network: str) -> Path:
-    files = {"v1": "mobilenet_v1_1.0_224_google_slim.npz", "v2": "mobilenet_v2-b0353104.pth"}
-    return shared / "weights" / files[network]
-
-
 @pytest.mark.parametrize("network", ["v1", "v2"])
 def test_golden_logits(isa: Any, shared: Path, network: str) -> None:
-    """Within 1e-3 of an independent implementation; the same on one and two threads."""
-    golden = np.load(shared / "golden" / "golden_logits.npz")
-    family = {"v1": "tensorflow", "v2": "torchvision"}[network]
-    x = images.normalise(golden["images"], family)
-    model = load(weight_file(shared, network), threads=1)
-    logits = model(x)
-    expected = golden[f"mobilenet_{network}_logits"]
-    assert logits.dtype == np.float32 and logits.shape == expected.shape
-    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-3)
-    again = load(weight_file(shared, network), threads=2)
-    assert_bits(again(x), logits)
+    """Check for 1e-3 of an independent implementation, and the same bits on two threads."""
+    golden = Golden(shared, network)
+    logits = load(golden.path, threads=1)(golden.x)
+    assert logits.dtype == np.float32 and golden.error(logits) <= TOLERANCE
+    again = load(golden.path, threads=2)
+    assert_bits(again(golden.x), logits)
     assert isinstance(again, Classifier) and again.inputs == {"input": (224, 224, 3)}
     about = again.name, again.threads, again.layout, again.outputs
-    assert about == (f"mobilenet_{network}", 2, "NHWC", {"logits": expected.shape[1:]})
+    assert about == (f"mobilenet_{network}", 2, "NHWC", {"logits": logits.shape[1:]})
 
 
 @pytest.mark.parametrize("network", ["v1", "v2"])
 def test_pictures(shared: Path, network: str) -> None:
     pytest.importorskip("PIL")
-    model = load(weight_file(shared, network))
+    model = load(shared / "weights" / FILES[network])
     files = [shared / "images" / f for f in ("coffee.png", "burger.jpg", "chelsea.png")]
     coffee, burger, chelsea = model.classify(files)
     assert coffee[0].name == "espresso"
@@ -74,9 +64,7 @@ def test_pictures(shared: Path, network: str) -> None:
         ("mobilenet_v2", 1.4, 32),
     ],
 )
-def test_width_and_classes_are_those_of_the_file(
-    tmp_path: Path, name: str, alpha: float, resolution: int
-) -> None:
+def test_width_and_classes(tmp_path: Path, name: str, alpha: float, resolution: int) -> None:
     saved = Saved(name, alpha, resolution)
     model = saved.load(tmp_path)
     assert model.inputs == {"input": (resolution, resolution, 3)}
@@ -90,7 +78,7 @@ def test_width_and_classes_are_those_of_the_file(
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_classes_without_names(tmp_path: Path, name: str) -> None:
-    """Networks of 1000 or 1001 classes have ImageNet's names; others are numbered."""
+    """Check that classes are numbered in networks that do not have the 1000 or 1001 of ImageNet."""
     pytest.importorskip("PIL")
     model = Saved(name).load(tmp_path)
     picture = np.random.default_rng(2).integers(0, 256, (50, 60, 3), np.uint8)
@@ -127,15 +115,6 @@ def test_bad_top(tmp_path: Path, top: Any) -> None:
     pytest.importorskip("PIL")
     with pytest.raises((TypeError, ValueError), match="top must be"):
         Saved("mobilenet_v1").load(tmp_path).classify(np.zeros((40, 40, 3), np.uint8), top)
-
-
-def test_a_classifier_in_a_pickle(tmp_path: Path) -> None:
-    pytest.importorskip("PIL")
-    model = Saved("mobilenet_v2").load(tmp_path, threads=2)
-    copy = pickle.loads(pickle.dumps(model))
-    assert isinstance(copy, Classifier) and copy.threads == 2
-    picture = np.random.default_rng(2).integers(0, 256, (40, 40, 3), np.uint8)
-    assert copy.classify(picture) == model.classify(picture)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from checkpoint_files import npz
 from compiled import assert_bits
+from hostile import at_most
 from random_graphs import random_weights
 from saved_networks import CLASSES, NETWORKS, Saved
 
@@ -65,7 +65,7 @@ class TestFeatures:
         assert (np.abs(model(x) - logits) <= 1.01 * terms * 2.0**-24 * size).all()
 
     def test_many_images_threads_and_callers(self, tmp_path: Path, monkeypatch: Any) -> None:
-        """Also in parts, on two threads, from several callers at once, and out of a pickle."""
+        """Check parts, two threads, several callers at once, and a pickle."""
         model = Saved("mobilenet_v2").load(tmp_path)
         x = batch(9)
         expected = np.stack([model.features(one) for one in x])
@@ -94,9 +94,7 @@ class TestFeatures:
 
 class TestClassesAndLabels:
     @pytest.mark.parametrize("as_file", [False, True])
-    def test_names_of_a_network_that_was_trained_further(
-        self, tmp_path: Path, as_file: bool
-    ) -> None:
+    def test_names_of_a_network_trained_further(self, tmp_path: Path, as_file: bool) -> None:
         pytest.importorskip("PIL")
         labels: Any = NAMES
         if as_file:
@@ -139,7 +137,7 @@ class TestClassesAndLabels:
 
 class TestNames:
     def test_a_name_is_looked_up(self, tmp_path: Path, shared: Path, monkeypatch: Any) -> None:
-        """A file in the folder of DSCONV_HOME, with the hash that is pinned."""
+        """Find a file in the folder of DSCONV_HOME, with the hash that is pinned."""
         from dsconv import pretrained
 
         monkeypatch.setenv("DSCONV_HOME", str(tmp_path))
@@ -162,7 +160,7 @@ class TestNames:
         with pytest.raises(FileNotFoundError, match="npz is not in .*cache.*cannot be downloaded"):
             load("mobilenet_v1")
 
-    @pytest.mark.parametrize("name", ["mobilenet_v9", "no/such/file", "nothing.npz", "x.onnx"])
+    @pytest.mark.parametrize("name", ["mobilenet_v9", "no/such", "a.npz", "a.onnx", "a.dsconv"])
     def test_neither_file_nor_name(self, tmp_path: Path, monkeypatch: Any, name: str) -> None:
         if name.endswith(".onnx"):
             pytest.importorskip("onnx")
@@ -199,7 +197,7 @@ class TestOnnx:
 class TestFilesWithTheirGraph:
     @pytest.mark.parametrize("suffix", ["npz", "safetensors"])
     def test_a_classifier(self, tmp_path: Path, suffix: str) -> None:
-        """Its own resolution and names; how pictures are prepared is not known."""
+        """Check its own resolution and names; how pictures are prepared is not known."""
         graph = models.mobilenet_v2(0.35, 48, CLASSES, softmax=True)
         weights = random_weights(graph, np.random.default_rng(0))
         path = tmp_path / f"own.{suffix}"
@@ -213,9 +211,7 @@ class TestFilesWithTheirGraph:
         with pytest.raises(ValueError, match="does not say how pictures are prepared"):
             model.classify(np.zeros((50, 50, 3), np.uint8))
         assert load(path, resolution=48).inputs == {"input": (48, 48, 3)}
-        with pytest.raises(
-            ValueError, match=r"own.*inputs of \[\(48, 48, 3\)\], not resolution=32"
-        ):
+        with pytest.raises(ValueError, match=r"own.*inputs of \[\(48, 48, 3\)., not resolution=32"):
             load(path, resolution=32)
 
     def test_any_other_network(self, tmp_path: Path) -> None:
@@ -231,19 +227,14 @@ class TestFilesWithTheirGraph:
             load(tmp_path / "own.npz", classes=4)
 
     def test_weights_that_nothing_pays_for(self, tmp_path: Path) -> None:
-        """A graph of 4 GB in a file of a few kilobytes."""
+        """Refuse a graph of 4 GB in a file of a few kilobytes."""
         graph = Graph("large")
         x = graph.global_average_pool(graph.conv2d(graph.input((8, 8, 3)), 2**15, name="conv"))
         graph.output(graph.dense(x, 2**15, name="logits"))
         arrays = {name: np.zeros(0, np.float32) for name in graph.parameters()}
         write_with_graph(tmp_path / "own.safetensors", graph, arrays)
-        tracemalloc.start()
-        try:
-            with pytest.raises(ValueError, match=r"array '.*' has the shape \(0,\)"):
-                load(tmp_path / "own.safetensors")
-            assert tracemalloc.get_traced_memory()[1] < 2**26
-        finally:
-            tracemalloc.stop()
+        with at_most(2**26), pytest.raises(ValueError, match=r"array '.*' has the shape \(0,\)"):
+            load(tmp_path / "own.safetensors")
 
     def test_a_network_whose_classifier_is_a_convolution(self, tmp_path: Path) -> None:
         graph = models.squeezenet(resolution=64, classes=5)

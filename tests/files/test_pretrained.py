@@ -31,7 +31,7 @@ def test_a_file_that_is_there_needs_no_network(server: Server, tmp_path: Path) -
 
 @pytest.mark.parametrize("data", [DATA[:-1], DATA + b"\0", b"", bytes([DATA[0] ^ 1]) + DATA[1:]])
 def test_another_file_of_that_name(server: Server, tmp_path: Path, data: bytes) -> None:
-    """Neither used nor replaced: whoever put it there may want it."""
+    """Refuse it and keep it: whoever put it there may want it."""
     (tmp_path / NAME).write_bytes(data)
     with pytest.raises(ValueError, match=f"{NAME}: not the file that is pinned.*instead of"):
         fetch(pinned(server.address), tmp_path)
@@ -52,7 +52,7 @@ def test_a_file_that_changes_after_it_was_checked(server: Server, tmp_path: Path
 
 
 def test_names() -> None:
-    """Only what can be downloaded is offered."""
+    """Check that only what can be downloaded is offered."""
     assert names() == ("mobilenet_v2",)
     for name, file in pretrained.PINNED.items():
         assert (name in names()) == bool(file.addresses)

@@ -138,7 +138,7 @@ def test_the_tolerance_sees_a_relative_error_of_2_to_the_minus_16(isa):
 
 @pytest.mark.parametrize("shape", [(1, 1_500_000, 1), (1_500_000, 1, 1)], ids=str)
 def test_long_flat_maps(shape):
-    """Windows are large here because the map is, which is no reason to refuse it."""
+    """Check that windows are allowed which are large because the map is."""
     y = dsconv.conv2d(np.ones(shape, np.float32), np.ones((3, 3, 1, 1), np.float32))
     assert y.shape == shape
     assert y.ravel()[[0, -1]].tolist() == [2, 2]

@@ -113,7 +113,7 @@ def test_activations_clamp_and_let_nan_pass(isa, activation, expected, width):
     values = np.array([-math.inf, -2, 0, 3, 7, math.inf, math.nan], np.float32)
     x = np.repeat(values, width).reshape(1, 7, width)  # (H, W, C), all channels alike
     one, zero = np.ones(width, np.float32), np.zeros(width, np.float32)
-    column = np.ascontiguousarray(x[:, :, :1])
+    column, kernel = np.ascontiguousarray(x[:, :, :1]), one[:1].reshape(1, 1, 1, 1)
     for y in (
         dsconv.add(x, np.zeros_like(x), activation=activation),
         dsconv.batch_norm(x, one, zero, zero, one, epsilon=0, activation=activation),
@@ -121,12 +121,8 @@ def test_activations_clamp_and_let_nan_pass(isa, activation, expected, width):
         dsconv.conv2d(column, one.reshape(1, 1, 1, width), activation=activation),
         dsconv.pointwise_conv2d(column, one[None], activation=activation),
         dsconv.dense(column[0], one[None], activation=activation),
-        dsconv.separable_conv2d(
-            column, one[:1].reshape(1, 1, 1, 1), one[None], activation=activation
-        ),
-        dsconv.separable_conv2d(
-            column, one[:1].reshape(1, 1, 1, 1), one[None], depthwise_activation=activation
-        ),
+        dsconv.separable_conv2d(column, kernel, one[None], activation=activation),
+        dsconv.separable_conv2d(column, kernel, one[None], depthwise_activation=activation),
     ):
         y = y.reshape(7, width)
         assert (y == y[:, :1]).all(axis=1).tolist() == [True] * 6 + [False]

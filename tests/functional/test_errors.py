@@ -118,11 +118,9 @@ def test_no_channels(operation, name):
 
 
 def integers(operation: str, name: str, least: int = 1) -> None:
-    """`name` takes an int from `least` on, and refuses everything else."""
-    for value in (least - 1, -3):
-        refused(
-            ValueError, f"^{name} must be at least {least}, got {value}", operation, **{name: value}
-        )
+    """Check that `name` takes an int from `least` on, and refuses everything else."""
+    for n in (least - 1, -3):
+        refused(ValueError, f"^{name} must be at least {least}, got {n}", operation, **{name: n})
     for value in (True, False, 1.0, np.float32(1), np.bool_(True), math.nan, {}, ones(2)):
         message = f"^{name} must be an integer, got {re.escape(repr(value))}"
         refused(TypeError, message, operation, **{name: value})

@@ -120,7 +120,7 @@ def test_out_is_what_is_returned(isa):
 
 
 def layouts(a: np.ndarray) -> dict[str, np.ndarray]:
-    """The same numbers, laid out in memory in other ways."""
+    """Lay the same numbers out in memory in other ways."""
     wide = np.full([2 * n for n in a.shape], np.nan, np.float32)
     every_other = wide[tuple(slice(1, None, 2) for _ in a.shape)]
     every_other[...] = a
@@ -163,7 +163,7 @@ def test_any_layout_in_memory_without_weights(isa, layout):
 
 
 def not_aligned(a: np.ndarray) -> np.ndarray:
-    """The same numbers, at an address that is no multiple of four."""
+    """Copy the numbers to an address that is no multiple of four."""
     moved = np.zeros(a.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(a.shape)
     moved[...] = a
     return moved

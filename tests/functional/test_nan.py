@@ -19,14 +19,14 @@ CONVOLUTIONS = [operation for operation in calls.WITH_WEIGHTS if operation != "s
 
 
 def reached(call: Call, marks: np.ndarray) -> np.ndarray:
-    """Which outputs have a marked input among their taps (whatever the weight)."""
+    """Mark the outputs that have a marked input among their taps (whatever the weight)."""
     weight = np.ones_like(call.arrays["weight"])
     arrays = {"x": marks.astype(np.float32), "weight": weight, "bias": None}
     return convolve(Call(call.operation, arrays, {**call.options, "activation": None})) > 0
 
 
 def reached_through_both(call: Call, marks: np.ndarray) -> np.ndarray:
-    """The same for a separable convolution: all output channels of the pixels reached."""
+    """Mark all output channels of the pixels that a separable convolution reaches."""
     a = call.arrays
     first = Call("depthwise_conv2d", {"x": a["x"], "weight": a["depthwise_weight"]}, call.options)
     pixels = reached(first, marks).any(axis=-1, keepdims=True)
@@ -34,7 +34,7 @@ def reached_through_both(call: Call, marks: np.ndarray) -> np.ndarray:
 
 
 def some_marks(call: Call, data: Any) -> np.ndarray:
-    """One to three positions of x."""
+    """Mark one to three positions of x."""
     marks = np.zeros(call.arrays["x"].shape, bool)
     for _ in range(data.draw(st.integers(1, 3))):
         marks.flat[data.draw(st.integers(0, marks.size - 1))] = True
@@ -61,9 +61,7 @@ def test_infinity_is_a_number(isa, operation, data):
     x = np.where(some_marks(call, data), data.draw(st.sampled_from([np.inf, -np.inf])), 0)
     weight = np.sign(call.arrays["weight"])
     weight.flat[data.draw(st.integers(0, weight.size - 1))] = 0  # infinity times zero is NaN
-    call = Call(
-        operation, {"x": x.astype(np.float32), "weight": weight, "bias": None}, call.options
-    )
+    call = Call(operation, {"x": x.astype("f4"), "weight": weight, "bias": None}, call.options)
     with np.errstate(invalid="ignore"):
         expected = convolve(call).astype(np.float32)
     assert np.array_equal(call(), expected, equal_nan=True)

@@ -30,7 +30,7 @@ def integers(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 
 def chain(p: np.ndarray, weight: np.ndarray, bias: np.ndarray, fused: bool) -> np.ndarray:
-    """Sums in float32, tap by tap: (G, P, T), (G, T, F), (G, 1, F) -> (G, P, F)."""
+    """Sum in float32, tap by tap: (G, P, T), (G, T, F), (G, 1, F) -> (G, P, F)."""
     total = np.broadcast_to(bias, (*p.shape[:2], weight.shape[2])).astype(np.float32)
     for t in range(p.shape[2]):
         product = p[:, :, t, None].astype(np.float64) * weight[:, t, None, :]
@@ -68,7 +68,7 @@ def test_the_chain_shows_whether_products_are_rounded_and_in_which_order(isa):
 
 
 def fused_and_rounded_twice(a: np.float32, b: np.float32, c: np.float32) -> tuple[Any, Any]:
-    """a * b + c with one rounding, from exact fractions, and with two."""
+    """Compute a * b + c with one rounding, from exact fractions, and with two."""
     exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
     return np.float32(float(exact)), a * b + c
 
@@ -107,7 +107,7 @@ def test_multiply_adds_are_fused_where_the_build_says_so(isa):
 @pytest.mark.parametrize("channels", [1, 3, 4, 7, 8, 15, 16, 23, 33, 69])
 @pytest.mark.parametrize("kind", ["l2", "local response"])
 def test_sums_of_squares_are_one_chain(isa, kind, channels):
-    """Compilers like to cut such a sum into vectors, whose number of lanes would show."""
+    """Check for one chain: compilers like to cut it into vectors, whose lanes would show."""
     x = integers(np.random.default_rng(channels), 4, 5, channels)
     graph = Graph()
     size = 5

@@ -52,14 +52,14 @@ def call(operation: str, **changes: Any) -> np.ndarray:
 
 
 def refused(error: type[Exception], message: str, operation: str, **changes: Any) -> None:
-    """The call with these arguments raises; `message` is a pattern that the message begins with."""
+    """Check that the call raises a message that matches the pattern from its beginning."""
     with pytest.raises(error, match=message) as raised:
         call(operation, **changes)
     assert type(raised.value) is error
 
 
 def each(table: dict[str, list[Any]] | list[str], *more: list[Any]) -> Any:
-    """Parameters (operation, argument) of a table, or (operation,) of a list."""
+    """Make parameters (operation, argument) of a table, or (operation,) of a list."""
     if isinstance(table, list):
         return pytest.mark.parametrize("operation", table)
     pairs = [(operation, name) for operation, names in table.items() for name in names]

@@ -82,7 +82,7 @@ class Tensor(NamedTuple):
 
     @property
     def largest(self) -> Array:
-        """The largest absolute value that the float32 one can have."""
+        """Return the largest absolute value that the float32 one can have."""
         return np.abs(self.value) + self.error
 
 
@@ -122,7 +122,7 @@ def interpret_with_bounds(
 
 
 def evaluate_with_bounds(layer: Layer, weights: Weights, *inputs: Tensor) -> tuple[Tensor, ...]:
-    """Outputs of one layer with their bounds; `weights` as `values.evaluate` takes them."""
+    """Return the outputs of one layer with bounds; `weights` as `values.evaluate` takes them."""
     values = evaluate(layer, weights, *(x.value for x in inputs))
     if isinstance(layer, _MOVES):
         errors = evaluate(layer, weights, *(x.error for x in inputs))
@@ -133,7 +133,7 @@ def evaluate_with_bounds(layer: Layer, weights: Weights, *inputs: Tensor) -> tup
 
 
 def gamma(n: int) -> float:
-    """n u / (1 - n u); infinite where n u reaches 1."""
+    """Return n u / (1 - n u); infinite where n u reaches 1."""
     return n * UNIT_ROUNDOFF / (1 - n * UNIT_ROUNDOFF) if n * UNIT_ROUNDOFF < 1 else math.inf
 
 
@@ -143,7 +143,7 @@ def rounded(n: int, magnitude: Array) -> Array:
 
 
 def _convolution(layer: Any, weights: Weights, y: Array, x: Tensor) -> Array | Sum:
-    """Conv2D, DepthwiseConv2D and Dense: the rule for sums."""
+    """Apply the rule for sums to Conv2D, DepthwiseConv2D and Dense."""
     weight = np.abs(weights["weight"])
     depthwise = isinstance(layer, layers.DepthwiseConv2D)
     terms = math.prod(weight.shape[:2] if depthwise else weight.shape[:-1])
@@ -155,7 +155,7 @@ def _convolution(layer: Any, weights: Weights, y: Array, x: Tensor) -> Array | S
 
 
 def _batch_norm(layer: layers.BatchNorm, weights: Weights, y: Array, x: Tensor) -> Sum:
-    """The rule for batch norm. A variance below 0 makes its sum with epsilon less exact."""
+    """Apply the rule for batch norm. A variance below 0 makes its sum with epsilon inexact."""
     variance = weights["variance"]
     scale = np.abs(weights["gamma"]) / np.sqrt(variance + layer.epsilon)
     cancelled = np.where(variance < 0, layer.epsilon / (variance + layer.epsilon), 0.0)
@@ -168,7 +168,7 @@ def _batch_norm(layer: layers.BatchNorm, weights: Weights, y: Array, x: Tensor) 
 
 
 def _add(layer: layers.Add, weights: Weights, y: Array, a: Tensor, b: Tensor) -> Array:
-    """Both sums as one; what follows takes the result as it is."""
+    """Take both sums as one; what follows takes the result as it is."""
     left, right = _terms(a), _terms(b)
     roundings = left.roundings + right.roundings + 1
     total = Sum(left.carried + right.carried, left.magnitude + right.magnitude, roundings)
@@ -180,7 +180,7 @@ def _terms(x: Tensor) -> Sum:
 
 
 def _mul(layer: Layer, weights: Weights, y: Array, a: Tensor, b: Tensor) -> Array:
-    """a'b' - ab = a (b' - b) + b (a' - a) + (a' - a)(b' - b), and one product."""
+    """Bound a'b' - ab = a (b' - b) + b (a' - a) + (a' - a)(b' - b), and one product."""
     left, right = broadcast(np.abs(a.value), np.abs(b.value))
     e, f = broadcast(a.error, b.error)
     return left * f + right * e + e * f + rounded(1, (left + e) * (right + f))
@@ -196,7 +196,7 @@ def _mean(layer: Any, weights: Weights, y: Array, x: Tensor) -> Array:
 
 
 def _resize(layer: layers.Resize, weights: Weights, y: Array, x: Tensor) -> Array:
-    """Two or four neighbours in any of the usual forms, such as a + f (b - a).
+    """Add up two or four neighbours in any of the usual forms, such as a + f (b - a).
 
     The interpolation weights, which depend on the shapes alone, are taken to be rounded once.
     """
@@ -214,13 +214,13 @@ def _clip(layer: layers.Clip, weights: Weights, y: Array, x: Tensor) -> Array:
 
 
 def _inside(x: Array, error: Array, low: float, high: float) -> Array:
-    """The error of a clipped x: none where x is beyond a limit by more than its error."""
+    """Return the error of a clipped x: none where x is beyond a limit by more than it."""
     outside = (x + error <= low) | (x - error >= high)
     return np.where(outside, 0.0, np.minimum(error, high - low if low < high else 0.0))
 
 
 def _constants(*numbers: float) -> float:
-    """The largest error of rounding these to float32; what is beyond its range is never reached."""
+    """Return the largest error of rounding these to float32, unless they are out of range."""
     largest = float(np.finfo(np.float32).max)
     return max((abs(v - float(np.float32(v))) for v in numbers if abs(v) <= largest), default=0.0)
 
@@ -234,13 +234,13 @@ def _leaky_relu(layer: layers.LeakyReLU, weights: Weights, y: Array, x: Tensor) 
 
 
 def _hard_sigmoid(layer: Layer, weights: Weights, y: Array, x: Tensor) -> Array:
-    """A clipped sum of Lipschitz constant 1/6, as relu6(x + 3) / 6 or clip(x / 6 + 1/2, 0, 1)."""
+    """Bound a clipped sum of Lipschitz constant 1/6: relu6(x + 3) / 6, clip(x / 6 + 1/2, 0, 1)."""
     error = _inside(x.value, x.error + rounded(3, x.largest + 3), -3, 3) / 6
     return error + rounded(2, y + error)
 
 
 def _hard_swish(layer: Layer, weights: Weights, y: Array, x: Tensor) -> Array:
-    """The product of x and its hard sigmoid; two roundings more allow for x relu6(x + 3) first."""
+    """Multiply x by its hard sigmoid; two roundings more allow for x relu6(x + 3) first."""
     gate = evaluate_with_bounds(layers.HardSigmoid(), {}, x)[0]
     return _mul(layer, {}, y, x, gate) + rounded(2, x.largest * gate.largest)
 
@@ -251,7 +251,7 @@ def _sigmoid(layer: Layer, weights: Weights, y: Array, x: Tensor) -> Array:
 
 
 def _softmax(layer: layers.Softmax, weights: Weights, y: Array, x: Tensor) -> Array:
-    """An error of at most e[j] in each x[j] changes y[i] by a factor within exp(+-d[i]).
+    """Bound y[i], which an error up to e[j] in each x[j] changes within exp(+-d[i]).
 
     d[i] = e[i] + log sum_j y[j] exp(e[j]): numerator and denominator at their worst. The rounded
     x[j] - max x is part of e. No result is above 1, its own roundings apart.
@@ -270,7 +270,7 @@ def _softmax(layer: layers.Softmax, weights: Weights, y: Array, x: Tensor) -> Ar
 def _local_response_norm(
     layer: layers.LocalResponseNorm, weights: Weights, y: Array, x: Tensor
 ) -> Array:
-    """x times d**-beta with d = bias + alpha S, S a sum of squares, so that d' >= bias > 0.
+    """Bound x times d**-beta with d = bias + alpha S, S a sum of squares: d' >= bias > 0.
 
     log d changes by at most |d' - d| / min(d, d'); pow(d) multiplies that by beta, and is rounded
     in its result and, where it is exp(-beta log d), in its exponent.
@@ -288,7 +288,7 @@ def _local_response_norm(
 
 
 def _l2_normalize(layer: layers.L2Normalize, weights: Weights, y: Array, x: Tensor) -> Array:
-    """x times scale / r with r the length of the vector (x, sqrt(epsilon)).
+    """Bound x times scale / r with r the length of the vector (x, sqrt(epsilon)).
 
     By the triangle inequality r changes by at most the length of the errors; squares that
     underflow count as errors of sqrt(TINY).

@@ -53,19 +53,19 @@ def array(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two float32 arrays are the same, bit for bit."""
+    """Tell whether two float32 arrays are the same, bit for bit."""
     return a.shape == b.shape and a.dtype == b.dtype == np.float32 and a.tobytes() == b.tobytes()
 
 
 def widths(kernels: ModuleType) -> list[int]:
-    """Channels: few, and around one vec, one panel, and several of them."""
+    """Return numbers of channels: few, and around one vec, one panel, and several of them."""
     lanes, block = kernels.lanes, kernels.block
     around = {n + i for n in (lanes, block, block + lanes, 2 * block) for i in (-1, 0, 1)}
     return sorted(around | {1, 2, 3, 5, 3 * block - 1})
 
 
 def heights(kernels: ModuleType) -> list[int]:
-    """Pixels: few, and around one GEMM tile and several, and around depthwise tiles (4 or 7)."""
+    """Return numbers of pixels: few, around one GEMM tile and several, and depthwise tiles."""
     rows = kernels.gemm_rows
     return sorted(
         {1, 2, 3, 4, 5, 7, 8, 9, 14, 15, *(n + i for n in (rows, 2 * rows) for i in (0, 1))}
@@ -95,23 +95,23 @@ paddings = st.one_of(
 
 
 def both(value: Any) -> tuple[Any, Any]:
-    """(rows, columns) of an argument that is given once or twice."""
+    """Return (rows, columns) of an argument that is given once or twice."""
     return value if isinstance(value, tuple) else (value, value)
 
 
 def sides(padding: Any) -> list[tuple[int, int]]:
-    """((top, bottom), (left, right)) of a padding in pixels."""
+    """Return ((top, bottom), (left, right)) of a padding in pixels."""
     return [both(side) for side in both(0 if padding == "valid" else padding)]
 
 
 def some(values: Sequence[int], limit: int) -> st.SearchStrategy[int]:
-    """One of the values up to `limit`, at least the smallest."""
+    """Draw one of the values up to `limit`, at least the smallest."""
     return st.sampled_from([v for v in values if v <= max(limit, min(values))])
 
 
 @st.composite
 def maps(draw: Any, kernels: ModuleType, kernel: tuple[int, int], pixels: int) -> Any:
-    """A stride, dilation and padding, and an (H, W) that gives about `pixels` outputs at most."""
+    """Draw stride, dilation and padding, and an (H, W) for at most about `pixels` outputs."""
     options = {"stride": draw(pairs(4)), "dilation": draw(pairs(5)), "padding": draw(paddings)}
     columns = draw(some(heights(kernels), pixels))
     outputs = draw(some(heights(kernels), pixels // columns)), columns
@@ -232,5 +232,5 @@ WITH_WEIGHTS = {
 
 
 def any_of(kernels: ModuleType, budget: int) -> st.SearchStrategy[Call]:
-    """A call of any operation that has weights."""
+    """Draw a call of any operation that has weights."""
     return st.one_of([strategy(kernels, budget) for strategy in WITH_WEIGHTS.values()])

@@ -18,20 +18,19 @@ DTYPES = ["<f4", ">f4", "<f8", "<f2", "<i8", ">i4", "<i2", "i1", "<u8", "<u4", "
 
 @st.composite
 def some_arrays(draw: Any) -> np.ndarray:
-    """An array of any dtype that all formats have, also empty or without axes."""
+    """Draw an array of any dtype that all formats have, also empty or without axes."""
     shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
     return draw(hnp.arrays(np.dtype(draw(st.sampled_from(DTYPES))), shape))
 
 
 def npz(arrays: Mapping[str, Any], compressed: bool = False) -> bytes:
-    """An .npz file."""
     out = io.BytesIO()
     (np.savez_compressed if compressed else np.savez)(out, **arrays)
     return out.getvalue()
 
 
 def pth(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """A .pth file of the legacy format."""
+    """Write a .pth file of the legacy format."""
     kinds = {np.dtype(np.float32): "Float", np.dtype(np.int64): "Long", np.dtype(float): "Double"}
     tensors = OrderedDict(
         (name, torch_files.full(kinds[array.dtype], str(key), array))

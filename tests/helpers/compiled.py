@@ -21,18 +21,17 @@ def outputs(model: Any, x: Arrays) -> Arrays:
 
 
 def assert_bits(actual: Any, expected: Any) -> None:
-    """Arrays or tuples of arrays, bit for bit."""
+    """Compare arrays or tuples of arrays, bit for bit."""
     assert isinstance(actual, tuple) == isinstance(expected, tuple)
-    pairs = (
-        zip(actual, expected, strict=True) if isinstance(actual, tuple) else [(actual, expected)]
-    )
-    for a, b in pairs:
+    if not isinstance(actual, tuple):
+        actual, expected = (actual,), (expected,)
+    for a, b in zip(actual, expected, strict=True):
         assert a.shape == b.shape and a.dtype == b.dtype == np.float32
         np.testing.assert_array_equal(a.view(np.uint32), b.view(np.uint32))
 
 
 def assert_compiles(graph: Graph, weights: Mapping[str, np.ndarray], x: Arrays) -> Arrays:
-    """The compiled graph is within the interpreter's bounds; its outputs."""
+    """Check that the compiled graph is within the interpreter's bounds; return its outputs."""
     model = graph.compile(weights)
     assert tuple(model.outputs) == graph.outputs
     results = outputs(model, x)
@@ -48,10 +47,10 @@ def small_graph() -> tuple[Graph, str]:
 
 
 def check(graph: Graph) -> None:
-    """Compiled against interpreted, with weights that keep every channel alive."""
+    """Check against the interpretation, with weights that keep every channel alive."""
     assert_compiles(graph, graph.init_weights(3), random_inputs(graph, 3))
 
 
 def mult_adds(graph: Graph) -> int:
-    """Of a graph, optimised or not."""
+    """Count the multiply-adds of a graph, optimised or not."""
     return sum(node.layer.mult_adds(graph.input_shapes(name)) for name, node in graph.nodes.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,38 +28,21 @@ from dsconv.vision.classifier import Classifier
 MEGABYTE = 2**20
 KINDS = ("Model", "Classifier", "OnnxModel")
 
-# Values in the place of others
+# Words in the place of others
 
 JUNK = [
-    None, True, False, 0, 1, -1, 2, 7, 2**31 - 1, 2**31, 2**40 + 1, 10**18, 10**30, 0.5, 1e308, "",
-    "x", "inf", "-inf", "same", "fused", "Model", "OnnxModel", "tensorflow", [], [1], [0, 1], [3, 3],
-    [[1, 2], [0, 0]], ["a", "b", "c"], [[[[]]]], {}, {"x": [3]}, {"x": 3}, {"kind": "fused"},
-    {"kind": "clip", "attributes": {"low": 0, "high": 1}},
+    "", "-", "x", "None", "True", "0", "1", "-1", "2", "7", str(2**31 - 1), str(2**31),
+    str(2**40 + 1), str(10**18), str(10**30), "0.5", "1.0", "1e308", "inf", "-inf", "nan", "same",
+    "Model", "OnnxModel", "tensorflow", "[1]", "3,3", "1:0", "4@0", "x=3", "0x10", "1_0", "+1",
+    "\u0663", "1,", ",", "\\", "\x00", " 1", "\n",
 ]  # fmt: skip
-
-
-def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """All containers of a JSON value, each with all its keys."""
-    items = enumerate(value) if isinstance(value, list) else value.items()
-    for key, item in list(items):
-        yield value, key
-        if isinstance(item, (list, dict)):
-            yield from places(item)
-
-
-def repeat(container: Any, key: Any) -> None:
-    """A value twice: at the end of its list, or under another key."""
-    if isinstance(container, list):
-        container.append(container[key])
-    else:
-        container[f"{key}_"] = container[key]
 
 
 # Good files
 
 
 def picture_network() -> Graph:
-    """Every kind of array and a chain of three stages."""
+    """Build a network with every kind of array and a chain of three stages."""
     graph = Graph("pictures")
     x = graph.l2_normalize(graph.batch_norm(graph.input((6, 6, 3), name="picture")))
     y = graph.conv2d(graph.relu6(graph.depthwise_conv2d(graph.conv2d(x, 9, bias=False))), 3)
@@ -85,7 +68,7 @@ def saved(kind: str, folder: Path) -> Path:
 
 
 def through_a_file(model: Model, folder: Path) -> Any:
-    """The model as it comes back, of the same kind and with the same file when it is saved again."""
+    """Check that the model comes back as the same kind, and saves as the same file again."""
     save(model, folder / "model.dsconv")
     again = load(folder / "model.dsconv", model.threads)
     assert type(again) is type(model) and repr(again) == repr(model)
@@ -125,61 +108,8 @@ def write_text(path: Path, text: str, floats: np.ndarray) -> None:
     path.write_bytes(head + bytes(-len(head) % 64) + floats.tobytes())
 
 
-def description(**changes: Any) -> dict[str, list[str]]:
-    """Return the lines of a model that ignores x0 and returns a zero."""
-    fields = {
-        "class": ["Model"], "name": ["chain"], "lanes": ["1"], "block": ["1"], "unshared": ["0"],
-        "input": ["1 x0"], "output": ["1 y"], "step": ["zero 1:0 2:0 -"],
-    }  # fmt: skip
-    fields |= changes
-    return {"layer": [f"{len(fields['step'])} 0 0 any all"], **fields}
-
-
-# Steps as lists: op, geometry, places, [floats, start] by weight, layout
-
-
-def parsed(line: str) -> list[Any]:
-    op, *rest = line.split(" ")
-    places = [None if word == "-" else [int(n) for n in word.split(":")] for word in rest[:3]]
-    geometry: dict[str, Any] = {}
-    weights, layout = {}, None
-    for word in rest[3:]:
-        field, _, value = word.partition("=")
-        if field == "layout":
-            numbers = list(map(int, value.split(",")))
-            layout = [numbers[:5], numbers[5:10], numbers[10:15], *numbers[15:]]
-        elif "@" in value:
-            weights[field] = [int(number) for number in value.split("@")]
-        else:
-            geometry[field] = int(value) if value.lstrip("-").isdigit() else float(value)
-    return [op, geometry, places, weights, layout]
-
-
-def line(step: Any) -> str:
-    """The line of a step, as far as it is one."""
-    if not (isinstance(step, list) and len(step) == 5):
-        return _word(step)
-    op, geometry, places, weights, layout = step
-    words = [_word(op)]
-    words += [_word(place, ":") for place in places] if type(places) is list else [_word(places)]
-    for values, separator in ((geometry, ","), (weights, "@")):
-        if type(values) is dict:
-            words += [f"{field}={_word(value, separator)}" for field, value in values.items()]
-        else:
-            words.append(_word(values))
-    if layout is not None:
-        words.append(f"layout={_word(layout)}")
-    return " ".join(words)
-
-
-def _word(value: Any, separator: str = ",") -> str:
-    if value is None:
-        return "-"
-    return separator.join(map(_word, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
 def own_widths() -> dict[str, list[str]]:
-    """The lines of a file whose weights are packed for the kernels in use."""
+    """Return the lines of a file whose weights are packed for the kernels in use."""
     return widths_of(dispatch.kernels.lanes, dispatch.kernels.block)
 
 
@@ -205,7 +135,7 @@ def refused(path: Path, message: str = "") -> None:
 
 
 def attempt(path: Path) -> Any:
-    """The model, or None where the file is refused by a ValueError that names it."""
+    """Return the model, or None where the file is refused by a ValueError that names it."""
     try:
         return load(path)
     except ValueError as error:
@@ -214,7 +144,7 @@ def attempt(path: Path) -> Any:
 
 
 def runs(model: Any, path: Path) -> None:
-    """Whatever was loaded, on a batch of two and all threads, unless that would take long."""
+    """Run the model on a batch of two and all threads, unless that would take long."""
     if model is None:
         return
     sizes = [math.prod(shape) for shape in (*model.inputs.values(), *model.outputs.values())]
@@ -234,7 +164,7 @@ def runs(model: Any, path: Path) -> None:
 
 
 def _runs_within_its_arrays(model: Any) -> None:
-    """On one thread and on two, between numbers that stay as they are."""
+    """Run on one thread and on two, between numbers that must stay as they are."""
     for step in model._program.steps:
         if step.op == "copy":  # else a few bytes could keep a core busy for years
             written = step.geometry.get("oc", 1) * step.geometry.get("oh", 1)

@@ -18,7 +18,7 @@ TF_NORM = {"gamma": "gamma", "beta": "beta", "mean": "moving_mean", "variance": 
 
 
 def _layers(weights: Weights) -> list[str]:
-    """Convolutions in the order of the graph."""
+    """Return the convolutions in the order of the graph."""
     suffix = "/bn/gamma"
     return [name.removesuffix(suffix) for name in weights if name.endswith(suffix)]
 
@@ -44,7 +44,7 @@ def _torch(weights: Weights, place: Place, logits: str) -> Arrays:
 
 
 def torchvision(weights: Weights) -> Arrays:
-    """Blocks as numbered sequences, counters of batches beside batch norms."""
+    """Call blocks as numbered sequences, with counters of batches beside batch norms."""
 
     def place(layer: str) -> tuple[str, str]:
         if "/" not in layer:
@@ -82,7 +82,7 @@ def pytorch_v1(weights: Weights) -> Arrays:
 
 
 def timm(weights: Weights, depths: tuple[int, ...]) -> Arrays:
-    """V1 and V2, by the number of blocks in each stage."""
+    """Call the layers of V1 and V2 by the number of blocks in each stage."""
     stages = [(stage, i) for stage, depth in enumerate(depths) for i in range(depth)]
 
     def place(layer: str) -> tuple[str, str]:
@@ -124,7 +124,6 @@ def _slim(weights: Weights, version: int, place: Callable[[str], str]) -> Arrays
 
 
 def slim(weights: Weights) -> Arrays:
-    """MobileNetV1."""
     return _slim(
         weights,
         1,
@@ -133,7 +132,7 @@ def slim(weights: Weights) -> Arrays:
 
 
 def slim_v2(weights: Weights) -> Arrays:
-    """MobileNetV2, with what training leaves beside the variables."""
+    """Call MobileNetV2 by TF-slim's names, with what training leaves beside the variables."""
 
     def place(layer: str) -> str:
         if "/" not in layer:
@@ -173,35 +172,34 @@ def keras_v1(weights: Weights, depthwise: str = "depthwise_kernel") -> Arrays:
     return _keras(weights, place, "conv_preds", 2, depthwise)
 
 
+def _keras_v2_place(name: Callable[[int, str], tuple[str, str]]) -> Place:
+    ends = {"conv0": ("Conv1", "bn_Conv1"), "conv_last": ("Conv_1", "Conv_1_bn")}
+    return lambda layer: name(*_block(layer)) if "/" in layer else ends[layer]
+
+
 def keras_v2(
     weights: Weights, depthwise: str = "kernel", logits: str = "predictions", prefix: str = ""
 ) -> Arrays:
-    def place(layer: str) -> tuple[str, str]:
-        if "/" not in layer:
-            return {"conv0": ("Conv1", "bn_Conv1"), "conv_last": ("Conv_1", "Conv_1_bn")}[layer]
-        number, part = _block(layer)
+    def name(number: int, part: str) -> tuple[str, str]:
         name = f"expanded_conv_{part}" if number == 1 else f"block_{number - 1}_{part}"
         return name, f"{name}_BN"
 
-    found = _keras(weights, place, logits, 0, depthwise)
+    found = _keras(weights, _keras_v2_place(name), logits, 0, depthwise)
     return {name if logits in name else prefix + name: array for name, array in found.items()}
 
 
 def old_keras_v2(weights: Weights) -> Arrays:
-    """As the first version of the network in Keras called its layers."""
+    """Call layers as the first version of the network in Keras did."""
 
-    def place(layer: str) -> tuple[str, str]:
-        if "/" not in layer:
-            return {"conv0": ("Conv1", "bn_Conv1"), "conv_last": ("Conv_1", "Conv_1_bn")}[layer]
-        number, part = _block(layer)
+    def name(number: int, part: str) -> tuple[str, str]:
         n = number - 1
         return f"mobl{n}_conv_{n}_{part}", f"bn{n}_conv_{n}_bn_{part}"
 
-    return _keras(weights, place, "Logits", 0, "depthwise_kernel")
+    return _keras(weights, _keras_v2_place(name), "Logits", 0, "depthwise_kernel")
 
 
 def counted_keras(weights: Weights) -> Arrays:
-    """Keras 3 where a file has no names: classes and numbers; the numbers have gaps."""
+    """Call layers as Keras 3 does without names: classes and numbers, which have gaps."""
     numbers = {"conv2d": 0, "depthwise_conv2d": 0, "batch_normalization": 0}
 
     def counted(kind: str) -> str:

@@ -17,7 +17,7 @@ class Grower(Choices):
     """Adds blocks behind tensors that are there already, mostly the newest."""
 
     def grow(self) -> None:
-        """One more block."""
+        """Add one more block."""
         blocks = (
             self.convolution, self.pointwise, self.depthwise, self.separable,
             self.inverted_residual, self.normalised_sum, self.shortcut, self.dense,
@@ -81,14 +81,14 @@ class Grower(Choices):
         self.maybe_clip(y)
 
     def normalised_sum(self) -> None:
-        """conv - batch norm - add, as in ResNet, with any tensor of the same shape."""
+        """Add conv - batch norm - add, as in ResNet, with any tensor of the same shape."""
         x = self.map()
         y = self.graph.conv2d(x, self.graph.shape(x)[2], self.one_of([1, 3]), bias=self.coin())
         y = self.maybe_norm(y)
         self.maybe_clip(self.graph.add(Add(), *self.either_way(y, self.like(x))))
 
     def shortcut(self) -> None:
-        """Two convolutions added."""
+        """Add two convolutions."""
         x = self.map()
         filters, stride = self.one_of(WIDTHS), self.one_of([1, 2])
         a, b = (
@@ -103,7 +103,7 @@ class Grower(Choices):
         self.maybe_clip(self.maybe_norm(y))
 
     def batch_norm(self) -> None:
-        """Behind anything: a tensor with other readers, an input, another batch norm."""
+        """Add it behind anything: a tensor with other readers, an input, another batch norm."""
         self.maybe_clip(self.graph.batch_norm(self.any(), self.one_of([1e-3, 1e-5])))
 
     def clip(self) -> None:
@@ -129,7 +129,7 @@ class Grower(Choices):
         self.maybe_clip(self.graph.add(Add(clip), x, self.like(x)))
 
     def product(self) -> None:
-        """A map and its gate, or at most twice two tensors of one shape: values stay in range."""
+        """Multiply a map by its gate, or at most twice two tensors of one shape."""
         x = self.any()
         if len(self.graph.shape(x)) == 3 and self.coin():
             gate = self.graph.global_average_pool(x, keep_dims=self.coin())

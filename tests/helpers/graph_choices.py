@@ -26,7 +26,7 @@ class Choices:
             self.graph.input((*sides, draw(st.sampled_from(WIDTHS))), name=f"input{number}")
 
     def choose_outputs(self) -> None:
-        """Whatever nothing reads, and some of the rest, in any order."""
+        """Choose whatever nothing reads, and some of the rest, in any order."""
         graph = self.graph
         read = {tensor for node in graph.nodes.values() for tensor in node.inputs}
         outputs = []
@@ -48,25 +48,25 @@ class Choices:
         return self.draw(st.sampled_from(values))
 
     def tensors(self) -> list[str]:
-        """All tensors, the newest first."""
+        """Return all tensors, the newest first."""
         return [t for node in reversed(self.graph.nodes) for t in self.graph.tensors(node)]
 
     def recent(self, tensors: list[str]) -> str:
-        """One of the tensors, mostly one of the first."""
+        """Choose one of the tensors, mostly one of the first."""
         return tensors[min(self.one_of([0, 0, 0, 0, 1, 1, 2, 3, 5]), len(tensors) - 1)]
 
     def any(self) -> str:
         return self.recent(self.tensors())
 
     def map(self) -> str:
-        """A tensor (H, W, C); a new input where there is none."""
+        """Choose a tensor (H, W, C); a new input where there is none."""
         maps = [t for t in self.tensors() if len(self.graph.shape(t)) == 3]
         if not maps:
             return self.graph.input((3, 5, 4))
         return self.recent(maps)
 
     def vector(self) -> str:
-        """A tensor (C,), flattened or pooled where need be."""
+        """Choose a tensor (C,), flattened or pooled where need be."""
         x = self.any()
         shape = self.graph.shape(x)
         if len(shape) == 3 and self.coin():
@@ -74,7 +74,7 @@ class Choices:
         return x if len(shape) == 1 else self.graph.flatten(x)
 
     def like(self, x: str) -> str:
-        """A tensor of the same shape, x itself if there is no other."""
+        """Choose a tensor of the same shape, x itself if there is no other."""
         shape = self.graph.shape(x)
         return self.recent([t for t in self.tensors() if self.graph.shape(t) == shape])
 

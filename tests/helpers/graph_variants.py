@@ -12,7 +12,7 @@ from dsconv.graph import Graph
 
 
 def changed(graph: Graph, change: Callable[[Any], Any]) -> Graph:
-    """The graph with every layer replaced by `change(layer)`."""
+    """Replace every layer by `change(layer)`."""
     result = Graph(graph.name)
     for node in graph.nodes.values():
         result.add(change(node.layer), *node.inputs, name=node.name)
@@ -21,7 +21,7 @@ def changed(graph: Graph, change: Callable[[Any], Any]) -> Graph:
 
 
 def without_bound(graph: Graph) -> Graph:
-    """ReLU in the place of ReLU6."""
+    """Put ReLU in the place of ReLU6."""
     return changed(graph, lambda x: replace(x, high=np.inf) if x.kind == "clip" else x)
 
 
@@ -30,7 +30,7 @@ def with_epsilon(graph: Graph, epsilon: float) -> Graph:
 
 
 def with_padding(graph: Graph, padding: Any) -> Graph:
-    """Another padding of every 3x3 kernel."""
+    """Change the padding of every 3x3 kernel."""
 
     def change(layer: Any) -> Any:
         return replace(layer, padding=padding) if getattr(layer, "kernel", 0) == (3, 3) else layer
@@ -39,7 +39,7 @@ def with_padding(graph: Graph, padding: Any) -> Graph:
 
 
 def padded_below(graph: Graph) -> Graph:
-    """Zeros only below and on the right in front of strided depthwise convolutions."""
+    """Pad only below and on the right in front of strided depthwise convolutions."""
 
     def change(layer: Any) -> Any:
         if layer.kind == "depthwise_conv2d" and layer.stride == (2, 2):

@@ -8,20 +8,37 @@ runs it in a process of its own.
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import sys
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import step_cases
-from guarded_memory import guarded, repeatable
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dsconv.kernels import dispatch
 
+PAGE, NO_ACCESS = mmap.PAGESIZE, 0
+libc = ctypes.CDLL(None, use_errno=True)
 MOST = 1 << 18  # floats of an array; steps with larger ones are made but not run
 ran: set[str] = set()
+
+
+def guarded(a: np.ndarray, at_end: bool) -> np.ndarray:
+    """Return a copy that begins right behind a forbidden page, or ends right before one."""
+    room = max(1, -(-a.nbytes // PAGE)) * PAGE
+    pages = mmap.mmap(-1, room + 2 * PAGE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+    for forbidden in (address, address + PAGE + room):
+        if libc.mprotect(ctypes.c_void_p(forbidden), ctypes.c_size_t(PAGE), NO_ACCESS):
+            raise OSError(ctypes.get_errno(), "mprotect")
+    start = PAGE + (room - a.nbytes if at_end else 0)
+    copy = np.frombuffer(pages, np.float32, a.size, start).reshape(a.shape)
+    copy[...] = a
+    return copy
 
 
 def fresh(floats: int, at_end: bool) -> np.ndarray:
@@ -29,7 +46,7 @@ def fresh(floats: int, at_end: bool) -> np.ndarray:
 
 
 def step_of(kernels: ModuleType, case: step_cases.Case, places: tuple[Any, ...], end: bool) -> Any:
-    """The step with the smallest weights, or None if it is refused or these are too large."""
+    """Return the step with the smallest weights, or None if it is refused or too large."""
     weights: dict[str, np.ndarray] = {}
     while True:
         try:
@@ -66,7 +83,10 @@ def run(kernels: ModuleType, case: step_cases.Case, end: bool) -> None:
 
 
 def check(kernels: ModuleType, op: str, examples: int) -> None:
-    @repeatable(examples)
+    @settings(  # the same examples in every run, however long they take
+        max_examples=examples, deadline=None, derandomize=True, database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
     @given(step_cases.cases(op), st.booleans())
     def refused_or_run(case: step_cases.Case, at_end: bool) -> None:
         run(kernels, case, at_end)

@@ -1,9 +1,11 @@
-"""What tests of hostile weight files share."""
+"""Read weight files that are made to harm, within a limit of memory."""
 
 from __future__ import annotations
 
 import tempfile
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +23,19 @@ def read(data: bytes) -> dict[str, np.ndarray]:
         return weights.read(path)
 
 
-def refused(data: bytes, message: str = "", memory: int = 4 * MEGABYTE) -> None:
-    """Reading raises a ValueError that names the file, within `memory` bytes."""
+@contextmanager
+def at_most(memory: int) -> Iterator[None]:
+    """Check that what is done takes at most `memory` bytes at a time."""
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match=f"(?s)weights: .*{message}"):
-            read(data)
-        assert tracemalloc.get_traced_memory()[1] < memory + 10 * len(data)
+        yield
+        assert tracemalloc.get_traced_memory()[1] < memory
     finally:
         tracemalloc.stop()
+
+
+def refused(data: bytes, message: str = "", memory: int = 4 * MEGABYTE) -> None:
+    """Check that reading raises a ValueError that names the file, within `memory` bytes."""
+    with at_most(memory + 10 * len(data)):
+        with pytest.raises(ValueError, match=f"(?s)weights: .*{message}"):
+            read(data)

@@ -33,7 +33,7 @@ SNAKE = {
 
 
 def old(layers: list[Layer], whole: bool = False, scope: str = "") -> bytes:
-    """Keras 1 and 2: `save_weights`, or `save` with the optimizer; `scope` behind layers' names."""
+    """Write Keras 1 and 2's `save_weights`, or `save`; `scope` stands behind layers' names."""
     out = io.BytesIO()
     with h5py.File(out, "w") as file:
         top = file.create_group("model_weights") if whole else file
@@ -57,7 +57,7 @@ def old(layers: list[Layer], whole: bool = False, scope: str = "") -> bytes:
 
 
 def new(layers: list[Layer], named: bool = False, container: str = "layers") -> bytes:
-    """Keras 3's .weights.h5; `named`: with the attributes of newer versions.
+    """Write Keras 3's .weights.h5; `named`: with the attributes of newer versions.
 
     In the container of TensorFlow 2.12 and 2.13 layers with weights are there twice.
     """
@@ -89,7 +89,7 @@ def _state(file: Any, layers: Any, named: bool, container: str, at: str = "") ->
 
 
 def config(layers: Any) -> dict[str, Any]:
-    """The config of a functional model."""
+    """Return the config of a functional model."""
     listed = []
     for layer in layers:
         options = {"name": layer.name, **layer.options}
@@ -100,7 +100,7 @@ def config(layers: Any) -> dict[str, Any]:
 
 
 def keras(layers: list[Layer], method: int = zipfile.ZIP_STORED, **parts: bytes) -> bytes:
-    """A .keras archive; the keywords metadata, config and weights replace its members."""
+    """Write a .keras archive; the keywords metadata, config, weights replace its members."""
     members = {
         "metadata.json": parts.get("metadata", b'{"keras_version": "3.3.3"}'),
         "config.json": parts.get("config", json.dumps(config(layers)).encode()),
@@ -114,7 +114,7 @@ def keras(layers: list[Layer], method: int = zipfile.ZIP_STORED, **parts: bytes)
 
 
 def h5(write: Any, **options: Any) -> bytes:
-    """An HDF5 file that `write` fills."""
+    """Write an HDF5 file that `write` fills."""
     out = io.BytesIO()
     with h5py.File(out, "w", **options) as file:
         write(file)
@@ -122,7 +122,7 @@ def h5(write: Any, **options: Any) -> bytes:
 
 
 def network(arrays: dict[str, np.ndarray]) -> list[Layer]:
-    """The layers of a network of keras.applications, from its arrays by "layer/parameter"."""
+    """Return the layers of a network of keras.applications from "layer/parameter" arrays."""
     layers: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
     for name, array in arrays.items():
         layer, _, word = name.rpartition("/")

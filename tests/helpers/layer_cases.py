@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dsconv import layers
+from dsconv.graph import Graph
 from dsconv.layers import Layer
 
 MAP = (4, 6, 4)
@@ -79,15 +80,23 @@ CURVED: list[tuple[Layer, list[tuple[int, ...]]]] = [
 ALL = LINEAR + CURVED
 
 
+def graph_of(layer: Layer, shapes: Sequence[tuple[int, ...]]) -> Graph:
+    """Make a graph of one layer called "layer", with an input for each of the shapes."""
+    graph = Graph()
+    graph.add(layer, *(graph.input(s, name=f"x{i}") for i, s in enumerate(shapes)), name="layer")
+    graph.output(*graph.tensors("layer"))
+    return graph
+
+
 def name_of(case: object) -> str:
-    """A test's name for a layer."""
+    """Call a test by its layer."""
     return repr(case) if isinstance(case, Layer) else ""
 
 
 def random_weights(
     layer: Layer, shapes: Sequence[tuple[int, ...]], random: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Float32 weights of one layer; gamma has both signs and a zero."""
+    """Draw float32 weights of one layer; gamma has both signs and a zero."""
     weights = {
         name: random.normal(size=shape).astype(np.float32)
         for name, shape in layer.parameters(shapes).items()

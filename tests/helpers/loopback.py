@@ -52,7 +52,7 @@ class Server:
 
 
 def give(data: bytes, length: int | None = None) -> Callable[[Any], None]:
-    """An answer with these bytes; `length` is what its header claims."""
+    """Answer with these bytes; `length` is what the header claims."""
 
     def answer(handler: Any) -> None:
         handler.send_response(200)
@@ -64,7 +64,7 @@ def give(data: bytes, length: int | None = None) -> Callable[[Any], None]:
 
 
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """For a fixture: a server until the test ends, reached without a proxy."""
+    """Yield a server for a fixture, reached without a proxy."""
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "*")
     server = Server()
@@ -77,7 +77,7 @@ def assert_nothing_left(folder: Path) -> None:
 
 
 def refused(file: PinnedFile, folder: Path, message: str, **options: Any) -> None:
-    """No file comes; the message says why, and which file to put where; nothing is left over."""
+    """Check that no file comes, and that the message says why, and which file to put where."""
     with pytest.raises(FileNotFoundError, match=message) as caught:
         fetch(file, folder, **options)
     text = str(caught.value)

@@ -44,9 +44,8 @@ class Writer:
     def emit(self, operator: str, shape: Shape, *inputs: str, **attributes: Any) -> None:
         """Add a node that reads the newest tensor, or `inputs`; the result has `shape`."""
         name = f"t{len(self.nodes)}"
-        self.nodes.append(
-            helper.make_node(operator, inputs or [self.name], [name], name=name, **attributes)
-        )
+        node = helper.make_node(operator, inputs or [self.name], [name], name=name, **attributes)
+        self.nodes.append(node)
         self.tensors.append((name, shape))
 
     def grow(self) -> None:

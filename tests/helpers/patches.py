@@ -18,12 +18,12 @@ BOUNDS = {None: (-INF, INF), "relu": (0.0, INF), "relu6": (0.0, 6.0)}
 
 
 def product(p: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Sums of products in float64."""
+    """Sum products in float64."""
     return p.astype(np.float64) @ weight.astype(np.float64) + bias
 
 
 def convolve(call: Call, combine: Callable[..., np.ndarray] = product) -> np.ndarray:
-    """The result of a call of any convolution or dense layer but the separable one.
+    """Compute a call of any convolution or dense layer but the separable one.
 
     `combine` gets patches (G, P, T), weights (G, T, O/G) and bias (G, 1, O/G), for G groups, P
     pixels, T taps and O output channels, and returns (G, P, O/G).
@@ -43,12 +43,12 @@ def convolve(call: Call, combine: Callable[..., np.ndarray] = product) -> np.nda
 
 
 def bounds(activation: Any) -> tuple[float, float]:
-    """An activation as the clamp (low, high)."""
+    """Return an activation as the clamp (low, high)."""
     return activation if isinstance(activation, tuple) else BOUNDS[activation]
 
 
 def _as_conv2d(call: Call) -> tuple[np.ndarray, np.ndarray, int, Window]:
-    """x (N, H, W, C), weight (KH, KW, C/G, O), groups G and window."""
+    """Return x (N, H, W, C), weight (KH, KW, C/G, O), groups G and window."""
     x, weight = call.arrays["x"], call.arrays["weight"]
     groups = call.options.get("groups", 1)
     if call.operation == "depthwise_conv2d":
@@ -64,7 +64,7 @@ def _as_conv2d(call: Call) -> tuple[np.ndarray, np.ndarray, int, Window]:
 
 
 def _patches(x: np.ndarray, w: Window) -> np.ndarray:
-    """(N, H, W, C) -> (N, H', W', KH, KW, C)."""
+    """Cut patches: (N, H, W, C) -> (N, H', W', KH, KW, C)."""
     padded = np.pad(x, [(0, 0), *w.pad, (0, 0)])
     rows, columns = (
         np.arange(w.output[i])[:, None] * w.stride[i] + np.arange(w.kernel[i]) * w.dilation[i]

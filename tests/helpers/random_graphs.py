@@ -28,7 +28,7 @@ class RandomGraph(NamedTuple):
 
 @st.composite
 def random_graphs(draw: Any, blocks: int = 4, images: int = 3) -> RandomGraph:
-    """A graph of up to `blocks` blocks."""
+    """Draw a graph of up to `blocks` blocks."""
     grower = Grower(draw)
     for _ in range(draw(st.integers(2, blocks))):
         grower.grow()
@@ -41,7 +41,7 @@ def random_graphs(draw: Any, blocks: int = 4, images: int = 3) -> RandomGraph:
 def random_inputs(
     graph: Graph, images: int, random: np.random.Generator | int = 0
 ) -> tuple[np.ndarray, ...]:
-    """A batch for every input of a graph; `random` may be a seed."""
+    """Draw a batch for every input of a graph; `random` may be a seed."""
     random = np.random.default_rng(random)
     return tuple(
         random.normal(size=(images, *graph.shape(name))).astype(np.float32) for name in graph.inputs
@@ -49,7 +49,7 @@ def random_inputs(
 
 
 def random_weights(graph: Graph, random: np.random.Generator) -> dict[str, np.ndarray]:
-    """`Graph.init_weights`, but gamma has both signs and zeros, and variances are further apart."""
+    """Draw `Graph.init_weights` with gammas of both signs and zero, and wider variances."""
     weights = graph.init_weights(int(random.integers(2**31)))
     for name, array in weights.items():
         if name.endswith("/gamma"):

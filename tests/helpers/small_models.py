@@ -9,7 +9,7 @@ from dsconv.layers import Add
 
 
 def two_inputs() -> Graph:
-    """A map and a vector in, two tensors out."""
+    """Build a graph with a map and a vector in, two tensors out."""
     graph = Graph("two inputs")
     x, gate = graph.input((6, 5, 4), name="map"), graph.input((4,), name="gate")
     y = graph.relu6(graph.batch_norm(graph.conv2d(x, 4, 3, name="conv"), name="conv/bn"))
@@ -30,7 +30,7 @@ MAP, GATE = random_inputs(two_inputs(), 2)
 
 
 def small_graph() -> Graph:
-    """Two inputs, two outputs, a split, an addition and every sort of parameter."""
+    """Build two inputs, two outputs, a split, an addition and every sort of parameter."""
     graph = Graph("small")
     x = graph.input((8, 8, 3))
     y = graph.input((4, 4, 4), name="second")

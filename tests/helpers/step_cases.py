@@ -36,7 +36,7 @@ LAYOUT = ((1, 1, 5, 4, 6), (0, 0, 24, 6, 1), (0, 0, 28, 7, 1), 0, 1)  # into cha
 
 
 def floats(geometry: dict[str, Any], *axes: str) -> int:
-    """Of the map with these axes."""
+    """Count the floats of the map with these axes."""
     product = 1
     for axis in axes:
         product *= geometry.get(axis, 1)
@@ -48,7 +48,7 @@ def up(size: int, width: int) -> int:
 
 
 def weights(kernels: ModuleType, op: str) -> dict[str, int]:
-    """Floats of the packed weights that the good step of an op reads."""
+    """Count the floats of the packed weights that the good step of an op reads."""
     g = GOOD[op]
     lanes, block = kernels.lanes, kernels.block
     c, oc, middle = g["c"], up(g["oc"], lanes), g["c"] * g.get("multiplier", 1)
@@ -75,7 +75,7 @@ def weights(kernels: ModuleType, op: str) -> dict[str, int]:
 
 
 def missing(error: ValueError) -> tuple[str, int] | None:
-    """Name and size of the weight that a step is refused for, if that is the reason."""
+    """Return name and size of the weight for which a step is refused, if that is the reason."""
     found = re.search(r"takes (\d+) floats of (\w+), got", str(error))
     return (found[2], int(found[1])) if found else None
 
@@ -98,7 +98,7 @@ _few = st.integers(1, 3)
 
 @st.composite
 def _axis(draw: Any, names: str, plain: bool) -> Any:
-    """Size, window and output of one axis; `names` are those of its fields."""
+    """Draw size, window and output of one axis; `names` are those of its fields."""
     size, out, kernel, stride, dilation, before, after = names.split()
     k, s, d = (3, 1, 1) if plain else (draw(st.integers(1, 5)), draw(_few), draw(_few))
     pad = draw(st.sampled_from([0, 1, 2, k - 1, 20])), draw(st.sampled_from([0, 1, 2, 9]))
@@ -148,7 +148,7 @@ _changes = st.one_of(
 
 @st.composite
 def _layouts(draw: Any, g: dict[str, Any]) -> Any:
-    """As many pixels and channels as both maps have, and a number or two changed."""
+    """Draw as many pixels and channels as both maps have, and change a number or two."""
     h, w, c = min(g["h"], g["oh"]), min(g["w"], g["ow"]), min(g["c"], g["oc"])
     numbers = [1, 1, h, w, c, 0, 0, g["w"] * g["c"], g["c"], 1, 0, 0, g["ow"] * g["oc"], g["oc"], 1]
     numbers += [0, 0]
@@ -160,7 +160,7 @@ def _layouts(draw: Any, g: dict[str, Any]) -> Any:
 
 @st.composite
 def cases(draw: Any, op: str) -> Case:
-    """Steps that fit, and steps of which some numbers were changed afterwards."""
+    """Draw steps that fit, and steps of which some numbers were changed afterwards."""
     g = draw(_geometries(op))
     layout = draw(_layouts(g)) if op == "copy" else None
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2]))):

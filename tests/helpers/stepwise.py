@@ -26,7 +26,7 @@ Tensors = dict[str, np.ndarray]
 def assert_layers_and_whole(
     graph: Graph, weights: Mapping[str, np.ndarray], x: tuple[np.ndarray, ...]
 ) -> None:
-    """Each layer is within its own bound, and the compiled graph is the chain of them."""
+    """Check each layer within its own bound, and the compiled graph as the chain of them."""
     tensors = assert_layers(graph, weights, x)
     assert_bits(outputs(graph.compile(weights), x), tuple(tensors[name] for name in graph.outputs))
 
@@ -60,7 +60,7 @@ def assert_layers(
 def part_of(
     graph: Graph, wanted: tuple[str, ...], known: set[str]
 ) -> tuple[Graph, tuple[str, ...]]:
-    """The layers that compute `wanted` from tensors that are known, and which ones it takes."""
+    """Return the layers that compute `wanted` from known tensors, and which ones they take."""
     needed: set[str] = set()
     inputs: dict[str, str] = {}  # tensor of the graph -> input of the part
     queue = list(wanted)

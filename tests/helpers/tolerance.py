@@ -57,12 +57,11 @@ def rounding(operations: int, magnitude: np.ndarray) -> np.ndarray:
 
 
 def naive(call: Call) -> np.ndarray:
-    """The result of a call in dsconv.reference."""
     return call(reference)[0]
 
 
 def expected(call: Call, compute: Compute = naive) -> tuple[np.ndarray, np.ndarray]:
-    """The result of a call in float64, as `compute` finds it, and the tolerance of each element."""
+    """Compute a call in float64 with `compute`, and the tolerance of each element."""
     if call.operation == "separable_conv2d":
         return _separable(call, compute)
     operations, magnitudes = _RULES[call.operation](**call.arrays)
@@ -71,7 +70,7 @@ def expected(call: Call, compute: Compute = naive) -> tuple[np.ndarray, np.ndarr
 
 
 def assert_within(actual: np.ndarray, call: Call, compute: Compute = naive) -> None:
-    """`actual` is float32, of the expected shape, and each element is within its tolerance."""
+    """Check dtype and shape of `actual`, and each element against its tolerance."""
     assert_close(actual, *expected(call, compute))
 
 
@@ -132,14 +131,14 @@ def _separable(call: Call, compute: Compute) -> tuple[np.ndarray, np.ndarray]:
 
 
 def average(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Expected result and tolerance of `global_average_pool`."""
+    """Return expected result and tolerance of `global_average_pool`."""
     pixels = x.shape[-3] * x.shape[-2]
     magnitude, _ = reference.global_average_pool(np.abs(x))
     return reference.global_average_pool(x)[0], rounding(pixels, magnitude)
 
 
 def softmax(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Expected result and tolerance of `softmax`."""
+    """Return expected result and tolerance of `softmax`."""
     unit = 2.0**-24
     y, _ = reference.softmax(x, axis)
     d = x.astype(float) - x.max(axis, keepdims=True).astype(float)

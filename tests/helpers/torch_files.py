@@ -31,7 +31,7 @@ STORAGES = {
 
 
 def _named(module: str, name: str) -> Any:
-    """A class that pickle writes as module.name."""
+    """Make a class that pickle writes as module.name."""
     return type(name, (), {"__module__": module, "__qualname__": name})
 
 
@@ -63,13 +63,13 @@ class Call:
 
 
 def tensor(storage: Any, offset: Any, shape: Any, strides: Any, *more: Any, hooks: Any = None):
-    """A view of a storage, pickled as PyTorch does."""
+    """Make a view of a storage, pickled as PyTorch does."""
     hooks = OrderedDict() if hooks is None else hooks
     return Call(REBUILD, storage, offset, shape, strides, False, hooks, *more)
 
 
 def full(kind: str, key: str, array: Any):
-    """A contiguous tensor with a storage of its own."""
+    """Make a contiguous tensor with a storage of its own."""
     array = np.asarray(array)
     strides = tuple(int(np.prod(array.shape[i + 1 :])) for i in range(array.ndim))
     return tensor(Storage(kind, key, array), 0, array.shape, strides)
@@ -97,7 +97,7 @@ def _torch() -> Iterator[None]:
 
 
 def pickled(root: Any, protocol: int, legacy: bool) -> tuple[bytes, dict[str, Storage]]:
-    """The pickle of a checkpoint, and the storages that it names."""
+    """Pickle a checkpoint; return the bytes and the storages that it names."""
     storages: dict[str, Storage] = {}
 
     class Pickler(pickle.Pickler):
@@ -123,7 +123,7 @@ def legacy(
     keys: Any = None,
     data: bytes | None = None,
 ) -> bytes:
-    """The legacy format; the keywords replace parts of it."""
+    """Write the legacy format; the keywords replace parts of it."""
     if data is None:
         data, storages = pickled(root, protocol, legacy=True)
     else:
@@ -147,7 +147,7 @@ def zipped(
     without: str = "",
     compression: int = zipfile.ZIP_STORED,
 ) -> bytes:
-    """The zip format; the keywords replace parts of it, `without` leaves a storage out."""
+    """Write the zip format; keywords replace parts of it, `without` leaves a storage out."""
     if data is None:
         data, storages = pickled(root, protocol, legacy=False)
     else:

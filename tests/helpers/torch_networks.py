@@ -244,7 +244,7 @@ def timm_v1(alpha: float, classes: int, head: int = 0) -> Timm:
 
 
 def timm_v2(alpha: float, classes: int, deeper: int = 0) -> Timm:
-    """`deeper` blocks more in the stages in the middle, and a stem and a head of fixed width."""
+    """Put `deeper` blocks more in the middle stages, and fix the width of stem and head."""
     stages = [
         (t, divisible(count * alpha), n + deeper * (0 < i < 6), stride)
         for i, (t, count, n, stride) in enumerate(V2)
@@ -263,7 +263,7 @@ def timm_lite(alpha: float, classes: int, converted: bool) -> Timm:
 
 
 def with_random_statistics(network: nn.Module, seed: int = 0) -> nn.Module:
-    """In evaluation mode, with weights that keep maps alive and tell every mistake.
+    """Draw weights that keep maps alive and tell every mistake, for evaluation.
 
     Variances are small, so that epsilon counts; gamma is such that maps keep their size.
     """
@@ -285,5 +285,5 @@ def with_random_statistics(network: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def wrapped(network: nn.Module, prefix: str) -> OrderedDict[str, torch.Tensor]:
-    """The state dict as DataParallel and others save it."""
+    """Return the state dict as DataParallel and others save it."""
     return OrderedDict((prefix + name, value) for name, value in network.state_dict().items())

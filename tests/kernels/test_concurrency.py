@@ -42,7 +42,7 @@ def test_several_python_threads_with_one_packed_weight(isa):
 
 
 def test_kernels_run_without_the_gil(isa):
-    """This thread sees `out` half written, which it cannot while the other one holds the GIL."""
+    """See `out` half written, which is impossible while the other thread holds the GIL."""
     x = array(np.random.default_rng(0), 128, 128, 32)
     weight = array(np.random.default_rng(1), 3, 3, 32, 32)
     out = np.empty((128, 128, 32), np.float32)
@@ -96,15 +96,7 @@ print(status)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize(
     "operation",
-    [
-        "conv2d",
-        "depthwise_conv2d",
-        "separable_conv2d",
-        "dense",
-        "add",
-        "batch_norm",
-        "global_average_pool",
-    ],
+    "conv2d depthwise_conv2d separable_conv2d dense add batch_norm global_average_pool".split(),
 )
 def test_a_forked_child_does_not_hang(operation):
     done = processes.run(CHILD, operation)

@@ -42,10 +42,8 @@ def test_the_best_instruction_set_is_the_default():
 def test_unknown_instruction_sets(isa):
     done = processes.run(RUN, DSCONV_ISA=isa)
     assert done.returncode == 1
-    message = (
-        f"ImportError: DSCONV_ISA={isa}: instruction set must be one of {ALLOWED}, got {isa!r}"
-    )
-    assert done.stderr.splitlines()[-1] == message
+    text = f"ImportError: DSCONV_ISA={isa}: instruction set must be one of {ALLOWED}, got {isa!r}"
+    assert done.stderr.splitlines()[-1] == text
     with pytest.raises(ValueError, match=f"^instruction set must be one of {ALLOWED}, got "):
         with dispatch.use(isa):
             pass
@@ -117,10 +115,8 @@ def test_more_threads_than_any_machine_has():
 def test_bad_numbers_of_threads_in_the_environment(number):
     done = processes.run(RUN, DSCONV_NUM_THREADS=number)
     assert done.returncode == 1
-    message = (
-        f"ImportError: DSCONV_NUM_THREADS must be a whole number of at least 1, got {number!r}"
-    )
-    assert done.stderr.splitlines()[-1] == message
+    text = f"ImportError: DSCONV_NUM_THREADS must be a whole number of at least 1, got {number!r}"
+    assert done.stderr.splitlines()[-1] == text
 
 
 def test_the_default_number_of_threads_is_that_of_the_processors_for_this_process():

@@ -23,10 +23,8 @@ EVERY = [(operation, name, kind) for operation in KINDS for name, kind in KINDS[
 
 @pytest.mark.parametrize("kind", ["conv", "", None, 1, "Dense", ("dense",)])
 def test_unknown_kinds(kind):
-    message = (
-        f"^kind must be one of conv2d, depthwise, pointwise, dense, got {re.escape(repr(kind))}"
-    )
-    with pytest.raises(ValueError, match=message):
+    text = f"^kind must be one of conv2d, depthwise, pointwise, dense, got {re.escape(repr(kind))}"
+    with pytest.raises(ValueError, match=text):
         dsconv.pack(ones(4, 6), kind)
 
 
@@ -34,10 +32,8 @@ def test_unknown_kinds(kind):
 def test_what_cannot_be_packed(kind):
     weight = GOOD_WEIGHTS[kind]
     for wrong in (weight[0], weight[np.newaxis], ones()):
-        message = (
-            rf"^weight must be \(.*\) for kind '{kind}', got shape {re.escape(str(wrong.shape))}"
-        )
-        with pytest.raises(ValueError, match=message):
+        text = rf"^weight must be \(.*\) for kind '{kind}', got shape {re.escape(str(wrong.shape))}"
+        with pytest.raises(ValueError, match=text):
             dsconv.pack(wrong, kind)
     with pytest.raises(ValueError, match="^weight must not be empty, got shape"):
         dsconv.pack(weight[:0], kind)
@@ -88,9 +84,7 @@ def test_weights_of_other_groups():
     packed = dsconv.pack(weight, "conv2d", groups=2)
     assert dsconv.conv2d(x, packed, groups=2).shape == (5, 5, 6)
     for groups in (1, 3):
-        with pytest.raises(
-            ValueError, match=f"^weight is packed for groups=2, got groups={groups}"
-        ):
+        with pytest.raises(ValueError, match=f"^weight is packed for groups=2, got {groups=}"):
             dsconv.conv2d(x, packed, groups=groups)
     refused(ValueError, "^weight is packed for groups=1, got groups=2", "conv2d",
             weight=dsconv.pack(GOOD["conv2d"]["weight"], "conv2d"), groups=2)  # fmt: skip

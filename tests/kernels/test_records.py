@@ -109,7 +109,7 @@ def test_geometry_is_a_copy() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_stamps_follow_each_other_within_the_call(isa: ModuleType, threads: int) -> None:
-    """Threads that find no strip, or that OpenMP does not give, spoil no stamp."""
+    """Check threads that find no strip, or that OpenMP does not give: they spoil no stamp."""
     fields = {"h": 3, "w": 5, "c": 6, "oh": 3, "ow": 5, "oc": 6}
     steps = [isa.Step("activation", fields, (1, 0), (2, 0)) for _ in range(4)]
     program = isa.Program(steps, (90,), (90,))

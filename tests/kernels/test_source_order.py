@@ -38,9 +38,7 @@ def test_every_file_uses_only_what_was_included_before(reading: ModuleType) -> N
 def test_the_check_sees_every_file_that_is_included_too_late(reading: ModuleType) -> None:
     """Move each file that others use behind them all: someone must miss it."""
     order, texts = reading.included(), reading.sources()
-    used = {
-        reading.owners(texts).get(name) for text in texts.values() for name in reading.uses(text)
-    }
+    used = {reading.owners(texts).get(name) for t in texts.values() for name in reading.uses(t)}
     ends = [file for file in order if file.startswith("ops/") and file != "ops/depthwise.pxi"]
     ends += ["frame/program.pxi", "build.pxi", "peak.pxi", "build.pxi", "microkernels/entries.pxi"]
     for file in order:

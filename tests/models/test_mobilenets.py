@@ -15,52 +15,15 @@ from dsconv.models import mobilenet_v1, mobilenet_v1_shallow, mobilenet_v1_stand
 from dsconv.models.topologies.mobilenet_v2 import features, rounded
 
 
-def test_v1_shares_by_kind() -> None:
-    """Table 2; its 1.19 % for the first convolution is a slip for 1.91."""
-    cost = mobilenet_v1().cost()
-    exact = {
-        "conv 1x1": (539_492_352, "94.86", "74.59"),
-        "depthwise 3x3": (17_385_984, "3.06", "1.06"),
-        "conv 3x3": (10_838_016, "1.91", "0.02"),
-        "fully connected": (1_024_000, "0.18", "24.33"),
-    }
-    kinds = {kind: part for kind, part in cost.by_kind().items() if part.mult_adds}
-    assert list(kinds) == list(exact)
-    for kind, (mult_adds, share, weights_share) in exact.items():
-        assert kinds[kind].mult_adds == mult_adds
-        assert f"{100 * mult_adds / cost.mult_adds:.2f}" == share
-        assert f"{100 * kinds[kind].weights / cost.weights:.2f}" == weights_share
-
-
-def test_v1_without_the_first_convolution() -> None:
-    """The TF-slim README's figures for alpha 0.75 leave the first convolution out."""
-    for resolution, printed in {224: 317, 192: 233, 160: 162, 128: 104}.items():
-        cost = mobilenet_v1(0.75, resolution).cost()
-        assert (cost.mult_adds - cost.by_layer()["conv0"].mult_adds) // 10**6 == printed
-
-
-# MobileNetV2: the TF-slim README's grid is the exact count in millions, truncated
-V2_GRID = {
-    (1.4, 224): 582,
-    (1.3, 224): 509,
-    (1.0, 224): 300, (1.0, 192): 221, (1.0, 160): 154, (1.0, 128): 99, (1.0, 96): 56,
-    (0.75, 224): 209, (0.75, 192): 153, (0.75, 160): 107, (0.75, 128): 69, (0.75, 96): 39,
-    (0.5, 224): 97, (0.5, 192): 71, (0.5, 160): 50, (0.5, 128): 32, (0.5, 96): 18,
-    (0.35, 224): 59, (0.35, 192): 43, (0.35, 160): 30, (0.35, 128): 20, (0.35, 96): 11,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("padding", ["symmetric", "same"])
-@pytest.mark.parametrize(("alpha", "resolution"), V2_GRID)
-def test_v2_grid(alpha: float, resolution: int, padding: str) -> None:
-    cost = mobilenet_v2(alpha, resolution, padding=padding).cost()
-    assert cost.mult_adds // 10**6 == V2_GRID[alpha, resolution]
+@pytest.mark.parametrize("build", [mobilenet_v1, mobilenet_v2])
+def test_the_padding_costs_nothing(build: Any) -> None:
+    same, symmetric = (build(padding=padding).cost() for padding in ("same", "symmetric"))
+    assert same.by_layer() == symmetric.by_layer()
 
 
 def test_v2_rounding() -> None:
-    assert [rounded(c) for c in (32, 11.2, 33.6, 22.4, 12, 1, 1792.0)] == [
-        32, 16, 32, 24, 16, 8, 1792,
-    ]  # fmt: skip
+    expected = {32: 32, 11.2: 16, 33.6: 32, 22.4: 24, 12: 16, 1: 8, 1792.0: 1792}
+    assert {c: rounded(c) for c in expected} == expected
     for tenths in range(1, 4000):
         assert rounded(tenths / 10) % 8 == 0
         assert rounded(tenths / 10) >= 0.9 * tenths / 10
@@ -115,9 +78,7 @@ def test_v2_shapes_and_layers() -> None:
     graph = mobilenet_v2()
     assert graph.shape("block14/expand") == (14, 14, 576)
     assert graph.shape("block17/project") == (7, 7, 320)
-    assert graph.nodes["block2/depthwise"].layer == DepthwiseConv2D(
-        3, stride=2, padding=1, bias=False
-    )
+    assert graph.nodes["block2/depthwise"].layer == DepthwiseConv2D(3, 2, 1, bias=False)
     assert graph.nodes["block3/add"] == (
         "block3/add",
         Add(),
@@ -167,14 +128,6 @@ BUILDERS = [mobilenet_v1, mobilenet_v1_standard, mobilenet_v1_shallow, mobilenet
 
 
 @pytest.mark.parametrize("build", BUILDERS)
-def test_weights_are_those_that_the_cost_counts(build: Any) -> None:
-    graph = build(alpha=0.25, resolution=(64, 96), softmax=True)
-    sizes = {name: array.size for name, array in graph.init_weights(1).items()}
-    trained = [n for name, n in sizes.items() if not name.endswith(("/mean", "/variance"))]
-    assert sum(trained) == graph.cost().trainable_parameters
-
-
-@pytest.mark.parametrize("build", BUILDERS)
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -199,7 +152,7 @@ def test_bad_arguments(build: Any, options: dict, error: type[Exception], messag
 @pytest.mark.parametrize("build", BUILDERS)
 @pytest.mark.parametrize("padding", ["same", "symmetric"])
 def test_the_smallest_resolution(build: Any, padding: str) -> None:
-    """Maps shrink to one pixel and no further: with this padding none is ever empty."""
+    """Shrink maps to one pixel and no further: with this padding none is ever empty."""
     assert build(resolution=1, padding=padding).shape("logits") == (1000,)
 
 
@@ -210,8 +163,6 @@ def test_models_by_name() -> None:
     for build in BUILDERS:
         assert build.__name__ in models.names()
         assert models.get(build.__name__, alpha=0.5).name == build.__name__
-    cost = models.get("mobilenet_v1", alpha=0.5, resolution=160).cost()
-    assert cost.mult_adds == 76_524_800
 
 
 def test_unknown_models() -> None:

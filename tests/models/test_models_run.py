@@ -52,7 +52,7 @@ OTHERS = [
 
 
 def check(name: str, images: int = 1, **options: Any) -> None:
-    """Layer by layer; batch norms have negative and zero factors."""
+    """Compare layer by layer; batch norms have negative and zero factors."""
     graph = models.get(name, classes=5, **(SMALL[name] | options))
     weights = random_weights(graph, np.random.default_rng(1))
     assert_layers_and_whole(graph, weights, random_inputs(graph, images))
@@ -76,5 +76,5 @@ def test_layers_with_either_padding(name: str, padding: str) -> None:
 
 @given(case=random_graphs())
 def test_layers_of_random_graphs(case: RandomGraph) -> None:
-    """Many small layers hold together as the few of a network do."""
+    """Check that many small layers hold together as the few of a network do."""
     assert_layers_and_whole(*case)

@@ -111,16 +111,12 @@ def test_documented_counts(name: str, arguments: dict, expected: dict[str, int])
 
 
 @pytest.mark.parametrize(("name", "patterns", "expected"), PARTS)
-def test_documented_counts_of_parts(
-    name: str, patterns: tuple[str, ...], expected: dict[str, int]
-) -> None:
+def test_counts_of_parts(name: str, patterns: tuple[str, ...], expected: dict[str, int]) -> None:
     graph = models.get(name)
     assert {counter: count(graph, counter, patterns) for counter in expected} == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "counter", "patterns", "expected", "digits"), ROUNDED
-)
+@pytest.mark.parametrize("name, arguments, counter, patterns, expected, digits", ROUNDED)
 def test_documented_counts_in_few_digits(
     name: str,
     arguments: dict,
@@ -157,7 +153,7 @@ def test_graphs_are_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", models.names())
 def test_smaller_inputs_and_other_classes(name: str) -> None:
-    """Any picture that keeps every map above nothing, square or not."""
+    """Take any picture that keeps every map above nothing, square or not."""
     height, width = (320, 544) if "vgg16" in name else (192, 256)
     graph = models.get(name, resolution=(height, width), classes=7)
     shapes = {output: graph.shape(output) for output in graph.outputs}
@@ -180,9 +176,7 @@ def test_smaller_inputs_and_other_classes(name: str) -> None:
         ({"classes": True}, TypeError, "classes must be an integer"),
     ],
 )
-def test_bad_resolutions_and_classes(
-    name: str, options: dict, error: type[Exception], message: str
-) -> None:
+def test_bad_resolutions_and_classes(name: str, options: dict, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         models.get(name, **options)
 

@@ -134,9 +134,7 @@ def test_deeplab_on_v2(output_stride: int) -> None:
     assert plain.shape("aspp/concat") == (size, size, 2 * 256)
 
 
-@pytest.mark.parametrize(
-    ("output_stride", "dilations"), [(16, [1, 1, 2, 4, 8]), (8, [1, 2, 4, 8, 16])]
-)
+@pytest.mark.parametrize("output_stride, dilations", [(16, [1, 1, 2, 4, 8]), (8, [1, 2, 4, 8, 16])])
 def test_deeplab_on_resnet101(output_stride: int, dilations: list[int]) -> None:
     graph = models.deeplab_v3_resnet101(output_stride=output_stride)
     size = 512 // output_stride + 1

@@ -38,7 +38,7 @@ def test_names_and_shapes() -> None:
 
 
 def test_automatic_names_are_not_searched_for_again_and_again() -> None:
-    """Each name costs a few lines of Python, however many layers of its kind there are."""
+    """Count a few lines of Python for each name, however many layers of its kind there are."""
     graph = Graph()
     x = graph.input((1, 1, 1))
     for _ in range(300):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layer_cases import ALL, name_of
+from layer_cases import ALL, graph_of, name_of
 from random_graphs import RandomGraph, random_graphs
 from small_models import small_graph
 
@@ -26,10 +26,8 @@ def assert_same(a: Graph, b: Graph) -> None:
 
 @pytest.mark.parametrize(("layer", "shapes"), ALL, ids=name_of)
 def test_every_layer_survives_json(layer: Layer, shapes: list[tuple[int, ...]]) -> None:
-    graph = Graph("ein|Netz für alle")
-    inputs = [graph.input(shape, name=f"x{i}") for i, shape in enumerate(shapes)]
-    graph.add(layer, *inputs, name="layer")
-    graph.output(*graph.tensors("layer"))
+    graph = graph_of(layer, shapes)
+    graph.name = "ein|Netz für alle"
     assert_same(Graph.from_json(graph.to_json()), graph)
 
 
@@ -59,7 +57,7 @@ def test_totals_are_the_sums_of_the_layers(case: RandomGraph) -> None:
 
 
 def changed(change: Any) -> str:
-    """The small graph's JSON text after `change` of its data."""
+    """Return the small graph's JSON text after `change` of its data."""
     data = json.loads(small_graph().to_json())
     change(data, {node["name"]: node for node in data["nodes"]})
     return json.dumps(data)
@@ -138,7 +136,7 @@ JSON_VALUES = st.recursive(
 @given(st.data())
 @settings(max_examples=300)
 def test_a_changed_text_is_a_graph_or_a_value_error(data: st.DataObject) -> None:
-    """Any one value of the text replaced by any other."""
+    """Replace any one value of the text by any other."""
     value = json.loads(small_graph().to_json())
     root = value
     while True:

@@ -144,9 +144,7 @@ def resize_to(size: Any, new: Any, **attributes: Any) -> Any:
 
 
 @given(size=SIZES, new=NEW_SIZES, mode=st.sampled_from(MODES))
-def test_bilinear_to_any_size(
-    size: Any, new: Any, mode: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_bilinear_to_any_size(size: Any, new: Any, mode: str, tmp_path_factory: Any) -> None:
     """Allow for the other engine's rounded positions, which `exported.slack` bounds."""
     assume(mode != "pytorch_half_pixel" or 1 not in new)
     content = resize_to(size, new, mode="linear", coordinate_transformation_mode=mode)

@@ -217,9 +217,7 @@ def _written(worker: Worker, folder: Path) -> str:
 # Rounds
 
 
-def test_rounds_go_on_without_the_engines_that_fail(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rounds_without_engines_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "TIMED", 0.01)
     files = Files("small", Network("a small V1", GRAPHS["v1"]), tmp_path)
     files._written["ncnn"] = str(tmp_path / "nothing.param")
@@ -332,9 +330,6 @@ def test_sizes_add_up() -> None:
     assert 0 < own and everything == own + sizes.installed("numpy")[0]
 
 
-# The command
-
-
 # What is kept
 
 
@@ -364,9 +359,7 @@ def test_the_tables_of_the_performance_page_come_from_the_kept_runs() -> None:
         for link in set(re.findall(r"\]\(\.\./(benchmarks/results/\S+\.json)\)", page))
         for run in read_runs(ROOT / link)
     ).splitlines()
-    blocks = [
-        text for kind, text in re.findall(r"^```(\w*)\n(.*?)^```$", page, re.M | re.S) if not kind
-    ]
+    blocks = [t for k, t in re.findall(r"^```(\w*)\n(.*?)^```$", page, re.M | re.S) if not k]
     assert len(blocks) == 3
     for line in "".join(blocks).splitlines():
         assert line in kept
@@ -400,9 +393,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--show", "a", "--json", "b"], "not allowed with"),
     ],
 )
-def test_wrong_arguments(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([*arguments, "--no-cold"])
     assert re.search(message, capsys.readouterr().err)

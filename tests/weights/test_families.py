@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from checkpoint_files import Arrays, npz, pth
 from compiled import assert_bits
+from golden import TOLERANCE, Golden
 from graph_variants import padded_below, without_bound
 from random_graphs import random_weights
 
@@ -90,7 +91,7 @@ def saved(case: Case, path: Path, arrays: Arrays) -> Path:
 
 
 def assert_network(model: Any, graph: Graph, weights: Any, images: int = 2) -> None:
-    """The model computes, bit for bit, what the graph does with these weights."""
+    """Check that the model computes, bit for bit, what the graph does with these weights."""
     shape = (images, *graph.shape("input"))
     x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     expected = graph.compile(weights)(x)
@@ -115,7 +116,7 @@ def test_the_network_of_a_file(tmp_path: Path, name: str, width: int) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_without_classifier(tmp_path: Path, name: str) -> None:
-    """The pooled features are the output; there is nothing to classify with."""
+    """Check that the pooled features are the output; there is nothing to classify with."""
     case = CASES[name]
     graph = case.graph(0.35)
     weights = random_weights(graph, np.random.default_rng(0))
@@ -160,11 +161,9 @@ OTHER_NAMES: dict[str, tuple[list[str], Callable[[str], str]]] = {  # cases, nam
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "other"), [(n, o) for o in OTHER_NAMES for n in OTHER_NAMES[o][0]]
-)
+@pytest.mark.parametrize("name, other", [(n, o) for o in OTHER_NAMES for n in OTHER_NAMES[o][0]])
 def test_wrappers_and_other_names(tmp_path: Path, name: str, other: str) -> None:
-    """Trainers wrap networks, and people replace the last layer or the sequence around it."""
+    """Rename as trainers do that wrap networks, or replace the last layer or its sequence."""
     case = CASES[name]
     graph = case.graph(0.35)
     weights = random_weights(graph, np.random.default_rng(0))
@@ -177,7 +176,7 @@ def test_wrappers_and_other_names(tmp_path: Path, name: str, other: str) -> None
 
 @pytest.mark.parametrize(("name", "resolution"), [("keras v1", 75), ("keras v2", 75)])
 def test_keras_at_odd_sizes(tmp_path: Path, name: str, resolution: int) -> None:
-    """V1 pads below and on the right only: 75 -> 38 -> 19 -> 9 -> 4 -> 2, where SAME gives 10."""
+    """Pad V1 below and on the right only: 75 -> 38 -> 19 -> 9 -> 4 -> 2, where SAME gives 10."""
     case = CASES[name]
     graph = case.graph(0.35, resolution)
     weights = random_weights(graph, np.random.default_rng(0))
@@ -193,30 +192,15 @@ def test_keras_at_odd_sizes(tmp_path: Path, name: str, resolution: int) -> None:
     "slim v1", "keras v1", "keras 3 v1", "counted keras v1", "torchvision", "d-li14", "timm v2",
 ])  # fmt: skip
 def test_golden_logits_under_other_names(tmp_path: Path, shared: Path, name: str) -> None:
-    """Trained weights under another family's names; that family computes the same network."""
-    from dsconv import images
-    from dsconv.weights import open_weights
-    from dsconv.weights.families import recognise
-
+    """Give trained weights another family's names; it computes the same network."""
     case = CASES[name]
-    file_name, normalisation = {
-        1: ("mobilenet_v1_1.0_224_google_slim.npz", "tensorflow"),
-        2: ("mobilenet_v2-b0353104.pth", "torchvision"),
-    }[case.version]
-    with open_weights(shared / "weights" / file_name) as file:
-        found = recognise(file)
-        weights = {n: found.weights[n].copy() for n in found.weights}
-    model = load(saved(case, tmp_path / "weights", case.rename(weights)))
-    assert model.family == case.family
-    golden = np.load(shared / "golden" / "golden_logits.npz")
-    logits = model(images.normalise(golden["images"], normalisation))
-    np.testing.assert_allclose(
-        logits, golden[f"mobilenet_v{case.version}_logits"], rtol=0, atol=1e-3
-    )
+    golden = Golden(shared, f"v{case.version}")
+    model = load(saved(case, tmp_path / "weights", case.rename(golden.weights)))
+    assert model.family == case.family and golden.error(model(golden.x)) <= TOLERANCE
 
 
 def test_timm_by_the_name_of_the_file(tmp_path: Path) -> None:
-    """Nothing but the file's name tells weights that were converted from TensorFlow."""
+    """Tell weights that were converted from TensorFlow by nothing but the file's name."""
     case, graph = CASES["timm v2"], mobilenet(2, "same", 1e-3, 0.35, RESOLUTION)
     weights = graph.init_weights(0)
     path = saved(case, tmp_path / "tf_a.pth", case.rename(weights))
@@ -242,7 +226,7 @@ def test_resolution(tmp_path: Path, resolution: int) -> None:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_every_width_is_read_off_the_channels(version: int) -> None:
-    """All multipliers of two digits: what is found gives the channels of every layer again."""
+    """Find multipliers of two digits that give the channels of every layer again."""
     widths, width = {
         1: ((32, 64, 128, 256, 512, 1024), lambda wanted: max(int(wanted), 8)),
         2: ((16, 24, 32, 64, 96, 160, 320), rounded),
@@ -257,7 +241,7 @@ def test_every_width_is_read_off_the_channels(version: int) -> None:
 
 
 def test_one_layer_against_the_others() -> None:
-    """A damaged layer does not decide, whichever it is; nothing at all is the plain network."""
+    """Damage any one layer, which does not decide; nothing at all is the plain network."""
     for damaged in (16, 96, 320):
         channels = {base: rounded(base * 0.75) for base in (16, 24, 32, 64, 96, 160, 320)}
         alpha = width_multiplier(channels | {damaged: 1000}, rounded)

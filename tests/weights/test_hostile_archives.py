@@ -19,7 +19,7 @@ from dsconv import weights
 
 
 def npy(shape: object, descr: object = "<f4", data: bytes = b"", version: int = 1) -> bytes:
-    """An .npy whose header declares what it likes."""
+    """Write an .npy whose header declares what it likes."""
     text = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode() + b"\n"
     length = struct.pack("<H" if version == 1 else "<I", len(text))
     return b"\x93NUMPY" + bytes([version, 0]) + length + text + data
@@ -34,7 +34,7 @@ def archive(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> byte
 
 
 def patched(data: bytearray, field: int, value: int, size: int = 4, entry: int = 0) -> bytearray:
-    """The archive with a field of one entry of its directory replaced (APPNOTE 4.3.12)."""
+    """Replace a field of one entry of the archive's directory (APPNOTE 4.3.12)."""
     at = -1
     for _ in range(entry + 1):
         at = data.index(b"PK\x01\x02", at + 1)
@@ -183,7 +183,7 @@ def test_truncated_anywhere(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", _small_files())
 def test_every_flipped_bit(kind, tmp_path):
-    """Checksums notice; the legacy format has none, so that its numbers may change silently."""
+    """Rely on checksums; the legacy format has none, so its numbers may change silently."""
     data = _small_files()[kind]
     path = tmp_path / "weights"
     path.write_bytes(data)

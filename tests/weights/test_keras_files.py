@@ -33,7 +33,7 @@ def depthwise(name: str, word: str) -> Layer:
 
 
 def small(word: str = "kernel") -> list[Layer]:
-    """A stem, a depthwise block, a classifier; `word` is the depthwise kernel's."""
+    """Make a stem, a depthwise block, a classifier; `word` is the depthwise kernel's."""
     return [
         Layer("InputLayer", "input_1", {}),
         Layer("Conv2D", "conv1", {"kernel": array(3, 3, 3, 4)}),
@@ -67,7 +67,7 @@ class TestNames:
     @pytest.mark.parametrize("whole", [False, True])
     @pytest.mark.parametrize("scope", ["", "_1"])
     def test_old_files(self, whole: bool, scope: str) -> None:
-        """With and without optimizer; built once, and twice, when Keras counts scopes."""
+        """Read files with and without optimizer, built once or twice, when Keras counts scopes."""
         layers = small("depthwise_kernel")
         assert_equal(read(keras_files.old(layers, whole, scope)), expected(layers))
 
@@ -92,7 +92,7 @@ class TestNames:
         assert_equal(read(keras_files.keras(layers)), expected(layers))
 
     def test_keras_archive_of_tensorflow_2_13(self) -> None:
-        """Each layer with weights is counted twice: conv2d, conv2d_2, ..."""
+        """Read a file that counts each layer with weights twice: conv2d, conv2d_2, ..."""
         layers = small()
         data = keras_files.new(layers, container="_layer_checkpoint_dependencies")
         assert "conv2d_2" in h5py.File(io.BytesIO(data))["_layer_checkpoint_dependencies"]
@@ -162,7 +162,7 @@ class TestStorage:
     ])  # fmt: skip
     @pytest.mark.parametrize("dtype", ["<f4", ">f8", "<f2", ">i4", "u1"])
     def test_chunks(self, options: dict[str, Any], dtype: str) -> None:
-        """Chunks that the shape is no multiple of."""
+        """Read chunks that the shape is no multiple of."""
         values = RNG.integers(0, 100, (7, 9, 2)).astype(dtype)
         data = h5(lambda file: file.create_dataset("l/a", data=values, chunks=(3, 4, 2), **options))
         ours = read(data)["l/a"]

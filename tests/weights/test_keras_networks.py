@@ -19,13 +19,12 @@ pytest.importorskip("h5py")
 import family_files  # noqa: E402
 import keras_files  # noqa: E402
 from compiled import assert_bits  # noqa: E402
+from golden import TOLERANCE, Golden  # noqa: E402
 from random_graphs import random_weights  # noqa: E402
 
-from dsconv import images, models  # noqa: E402
+from dsconv import models  # noqa: E402
 from dsconv.files.load import load  # noqa: E402
 from dsconv.files.save import save  # noqa: E402
-from dsconv.weights import open_weights  # noqa: E402
-from dsconv.weights.families import recognise  # noqa: E402
 
 NETWORKS = {"mobilenet_v1": family_files.keras_v1, "mobilenet_v2": family_files.keras_v2}
 WRITE: dict[str, tuple[str, Callable[[Any], bytes]]] = {  # depthwise word, layers -> file
@@ -58,9 +57,6 @@ def test_small_networks(tmp_path: Path, name: str, file: str) -> None:
 
 @pytest.mark.parametrize("file", WRITE)
 def test_golden_logits(shared: Path, tmp_path: Path, file: str) -> None:
-    golden = np.load(shared / "golden" / "golden_logits.npz")
-    with open_weights(shared / "weights" / "mobilenet_v1_1.0_224_google_slim.npz") as slim:
-        weights = recognise(slim).weights
-        (tmp_path / file).write_bytes(written(file, "mobilenet_v1", weights))
-    logits = load(tmp_path / file)(images.normalise(golden["images"], "tensorflow"))
-    np.testing.assert_allclose(logits, golden["mobilenet_v1_logits"], rtol=0, atol=1e-3)
+    golden = Golden(shared, "v1")
+    (tmp_path / file).write_bytes(written(file, "mobilenet_v1", golden.weights))
+    assert golden.error(load(tmp_path / file)(golden.x)) <= TOLERANCE

@@ -21,7 +21,7 @@ NAMES = st.text("abc/._:0é", min_size=1, max_size=8)
 
 
 def assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
-    """Names, shapes, dtypes but for the byte order, and bits."""
+    """Compare names, shapes, dtypes but for the byte order, and bits."""
     assert set(ours) == set(theirs)
     for name, array in theirs.items():
         native = array.astype(array.dtype.newbyteorder("="))
@@ -75,7 +75,7 @@ def test_bfloat16_is_read_as_float32() -> None:
 
 
 def test_order_alignment_and_metadata(tmp_path: Path) -> None:
-    """Arrays keep their order in the header; each begins at a multiple of its element's size."""
+    """Keep the order of arrays in the header; each begins at a multiple of its element's size."""
     arrays = {
         "a": np.ones(3, np.uint8), "b": np.ones(2), "c": np.ones(1, bool), "d": np.ones(5, "f2")
     }  # fmt: skip

@@ -22,7 +22,7 @@ from dsconv import weights
 
 
 def read(data: bytes) -> dict[str, np.ndarray]:
-    """Through a real file, whole and one by one; both must agree."""
+    """Read a real file, whole and one by one; both must agree."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights"
         path.write_bytes(data)
@@ -119,7 +119,7 @@ def test_zip_with_comment_and_data_descriptors():
 
 
 def view(draw):
-    """A tensor that is a strided view of a storage, and what it should read as."""
+    """Draw a tensor that is a strided view of a storage, and what it should read as."""
     kind = draw(st.sampled_from(sorted(torch.STORAGES)))
     shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3))
     strides = tuple(draw(st.integers(0, 4)) for _ in shape)
@@ -131,9 +131,8 @@ def view(draw):
     for index in np.ndindex(*shape):
         expected[index] = flat[offset + sum(i * s for i, s in zip(index, strides, strict=True))]
     if kind == "BFloat16":
-        bits = np.asarray(
-            expected.astype(np.uint32) * np.uint32(65536)
-        )  # the definition: float32's upper half
+        # the definition: float32's upper half
+        bits = np.asarray(expected.astype(np.uint32) * np.uint32(65536))
         expected = bits.view(np.float32)
     return kind, flat, offset, shape, strides, expected
 
