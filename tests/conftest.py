@@ -1,4 +1,4 @@
-"""What the tests share: instruction sets, the folder of shared files, the effort of hypothesis.
+"""Instruction sets, the folder of shared files, and the effort of hypothesis, for all tests.
 
 The number of examples is a hypothesis profile: "ci" (few, the same in every run) where CI is set in
 the environment, else "dev". For a long search: ``pytest --hypothesis-profile thorough``, or

@@ -1,4 +1,4 @@
-"""What must not change a single bit of a result: threads, batches, packing, memory layout, ISA."""
+"""Results keep their bits for any threads, batch, packing, memory layout and instruction set."""
 
 from __future__ import annotations
 

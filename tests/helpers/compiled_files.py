@@ -1,4 +1,4 @@
-"""What tests of .dsconv files share: good files, and how to change and try them."""
+"""Good .dsconv files for tests, and how to change and try them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a float32 result may be from the float64 reference, derived for each operation.
+"""Bounds on the distance of float32 results from the float64 reference, derived by operation.
 
 One operation in floating point returns the exact result times (1 + d), |d| <= u, with u = 2^-24 in
 float32 (2^-53 in float64). A term that passes through n operations is therefore off by at most the

@@ -1,4 +1,4 @@
-"""Which kernels run, on how many threads, and what show_config tells about them."""
+"""The choice of kernels and of the number of threads, and what show_config tells about them."""
 
 from __future__ import annotations
 
