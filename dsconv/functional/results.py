@@ -62,10 +62,9 @@ def convolve(
     for stage, (weight, bias, _) in zip(STAGES, reversed(chain), strict=False):
         weights[f"{stage}weight"] = weight.data
         weights[f"{stage}bias"] = weight.packing.bias().packed(bias, Widths.of(kernels))
-    stages = [(weight.packing, bounds) for weight, _, bounds in chain]
-    op, output, fields = convolution_step(window, *stages)
+    op, output, fields = convolution_step(window, *((w.packing, bounds) for w, _, bounds in chain))
     numbers = geometry(x.shape[1:], output, window, **fields)
     step = kernels.Step(op, numbers, (1, 0), (2, 0), None, weights)
-    number = threads_or_default(threads)
-    few = threads is None and y.size * stages[-1][0].matrix[0] < 1 << 20  # multiply-adds
-    return run(step, x, y, 1 if few else number)
+    mult_adds = y.size * chain[-1].weight.packing.matrix[0]
+    few = threads is None and mult_adds < 1 << 20
+    return run(step, x, y, 1 if few else threads_or_default(threads))

@@ -111,7 +111,7 @@ cdef class Program:
 
     cdef Memory borrow_floats(self, Run* run, Py_ssize_t n):
         """Borrow one block for the arena, what lies between two phases, and each thread's scratch."""
-        cdef Py_ssize_t i, arena = round_up(self.arena * n, 16), middle = 0, scratch = 0
+        cdef Py_ssize_t i, arena = self.arena * n, middle = 0, scratch = 0
         cdef const StepData* s
         cdef Memory memory
         for i in range(run.count):
@@ -124,8 +124,6 @@ cdef class Program:
         run.scratch_floats = round_up(scratch, 16) + 16
         memory = borrow(arena + middle + run.threads * run.scratch_floats)
         run.scratch = memory.data + arena + middle
-        for i in range(run.count):
-            run.steps[i].middle = memory.data + arena
         return memory
 
     cdef int set_addresses(self, Run* run, tuple arrays, Py_ssize_t n, float* arena) except -1:
@@ -142,6 +140,7 @@ cdef class Program:
         for i in range(run.count):
             step = self.steps[i]
             s = &run.steps[i]
+            s.middle = arena + self.arena * n
             s.following = NULL if i + 1 == run.count else first_weights(&run.steps[i + 1])
             s.x = <float*><size_t>address[step.x.array] + step.x.offset * n
             s.y = <float*><size_t>address[step.y.array] + step.y.offset * n

@@ -5,7 +5,7 @@
 #
 #     thread 0:  | strip 0 | strip 3 | strip 4 |    wait | strip 0 | ...
 #     thread 1:  | strip 1      | strip 2           | end | strip 1 | ...
-#                step 0                             ^ stamp of step 0: its latest end
+#                step 0                             ^ step 0 ends with its last thread
 
 cdef struct Run:
     StepData* steps               # (count,)
