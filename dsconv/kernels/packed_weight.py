@@ -33,17 +33,14 @@ class PackedWeight:
         Groups of the convolution that it was packed for.
     """
 
-    __slots__ = ("kind", "shape", "groups", "isa", "data")
+    __slots__ = ("kind", "shape", "groups", "isa", "data", "packing", "bias")
 
     def __init__(
         self, kind: str, shape: tuple[int, ...], groups: int, isa: str, data: np.ndarray
     ) -> None:
         self.kind, self.shape, self.groups, self.isa, self.data = kind, shape, groups, isa, data
-
-    @property
-    def packing(self) -> Packing:
-        """Return how the data are packed."""
-        return packing_of(self.kind, self.shape, self.groups)
+        self.packing = packing_of(kind, shape, groups)
+        self.bias = self.packing.bias()
 
     def __repr__(self) -> str:
         return f"PackedWeight(kind={self.kind!r}, shape={self.shape}, isa={self.isa!r})"

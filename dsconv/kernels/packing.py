@@ -41,18 +41,26 @@ class Widths(NamedTuple):
         return cls(kernels.lanes, kernels.block)
 
 
-class Packing(NamedTuple):
-    """The form, shape and groups of one weight of a step."""
+class Packing:
+    """The form, shape and groups of one weight of a step.
 
-    form: str  # "panels" or "blocks"
-    shape: tuple[int, ...]  # of the plain array
-    groups: int = 1
+    Attributes
+    ----------
+    form : str
+        "panels" or "blocks".
+    shape : tuple of int
+        Shape of the plain array.
+    groups : int
+    matrix : (int, int)
+        Rows and columns of the plain array as one matrix, all groups side by side.
+    """
 
-    @property
-    def matrix(self) -> tuple[int, int]:
-        """Return rows and columns of the plain array as one matrix, all groups side by side."""
-        first = 2 if self.form == "blocks" else -1  # of the axes that are columns
-        return math.prod(self.shape[:first]), math.prod(self.shape[first:])
+    __slots__ = ("form", "shape", "groups", "matrix")
+
+    def __init__(self, form: str, shape: tuple[int, ...], groups: int = 1) -> None:
+        self.form, self.shape, self.groups = form, shape, groups
+        first = 2 if form == "blocks" else -1  # of the axes that are columns
+        self.matrix = math.prod(shape[:first]), math.prod(shape[first:])
 
     def bias(self) -> Packing:
         """Return how the bias of a convolution with this weight is packed."""
@@ -81,6 +89,8 @@ class Packing(NamedTuple):
 
     def packed(self, array: np.ndarray | None, widths: Widths) -> np.ndarray:
         """Return the packed array in memory of its own."""
+        if array is None:
+            return np.zeros(self.floats(widths), np.float32)
         data = np.empty(self.floats(widths), np.float32)
         self.pack(array, data, widths)
         return data

@@ -16,9 +16,6 @@ Place = tuple[int, int]
 Map = tuple[int, int, int]  # height, width, channels
 UNBOUNDED: Bounds = (-math.inf, math.inf)
 
-_MAPS = ("h", "w", "c", "oh", "ow", "oc", "low", "high")
-_WINDOW = ("kh", "kw", "sh", "sw", "dh", "dw", "top", "bottom", "left", "right")
-
 
 def geometry(
     shape: Map,
@@ -27,12 +24,18 @@ def geometry(
     bounds: Bounds = UNBOUNDED,
     **fields: Any,
 ) -> dict[str, Any]:
-    """Return fields of struct Geometry (src/frame/geometry.pxi); each run sets the number of images."""
-    values: dict[str, Any] = dict(zip(_MAPS, (*shape, *output, *bounds), strict=True))
+    """Return fields of struct Geometry (src/frame/geometry.pxi); a run sets the images."""
+    values: dict[str, Any] = {
+        "h": shape[0], "w": shape[1], "c": shape[2],
+        "oh": output[0], "ow": output[1], "oc": output[2],
+        "low": bounds[0], "high": bounds[1],
+    }  # fmt: skip
     if window:
-        kernel, stride, dilation, (rows, columns), _ = window
-        values |= zip(_WINDOW, (*kernel, *stride, *dilation, *rows, *columns), strict=True)
-    return values | fields
+        (values["kh"], values["kw"]), (values["sh"], values["sw"]) = window.kernel, window.stride
+        (values["dh"], values["dw"]), (rows, columns) = window.dilation, window.pad
+        (values["top"], values["bottom"]), (values["left"], values["right"]) = rows, columns
+    values.update(fields)
+    return values
 
 
 def convolution_step(
