@@ -17,14 +17,16 @@ def is_float32(array: object) -> bool:
 def float32(array: Any, name: str) -> np.ndarray:
     """Return `array` as a numpy array, unchanged; refuse all dtypes but native float32."""
     try:
-        array = np.asarray(array)
+        found = np.asarray(array)
     except ValueError:  # a ragged list
-        raise TypeError(f"{name} must be float32, got {type(array).__name__}") from None
-    if array.dtype != _FLOAT32:  # byte-swapped ones are another dtype, too
-        raise TypeError(
-            f"{name} must be float32, got {array.dtype}; convert with {name}.astype(numpy.float32)"
-        )
-    return array
+        found = np.empty(0, np.object_)
+    if found.dtype == _FLOAT32:  # byte-swapped ones are another dtype
+        return found
+    if isinstance(array, np.ndarray):
+        hint = f"got {found.dtype}; convert with {name}.astype(numpy.float32)"
+    else:
+        hint = f"got a {type(array).__name__}; use numpy.asarray(values, numpy.float32)"
+    raise TypeError(f"{name} must be a NumPy array of float32, {hint}")
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:

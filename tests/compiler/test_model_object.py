@@ -96,11 +96,23 @@ BAD_INPUTS = [  # x, error, message
     (MAP, ValueError, "2 inputs .* got 1"),
     ({"map": MAP}, ValueError, r"inputs \('map', 'gate'\), got \('map',\)"),
     ({"map": MAP, "gates": GATE}, ValueError, "inputs .* got .*'gates'"),
-    ((MAP, GATE.astype(np.float64)), TypeError, "'gate' must be float32, got float64"),
-    ((MAP.astype(np.float16), GATE), TypeError, "'map' must be float32, got float16"),
-    ((MAP, (9 * GATE).astype(np.int32)), TypeError, "'gate' must be float32, got int32"),
-    ((MAP.astype(">f4"), GATE), TypeError, "'map' must be float32, got >f4"),
-    ((MAP, None), TypeError, "'gate' must be float32"),
+    (
+        (MAP, GATE.astype(np.float64)),
+        TypeError,
+        "'gate' must be a NumPy array of float32, got float64",
+    ),
+    (
+        (MAP.astype(np.float16), GATE),
+        TypeError,
+        "'map' must be a NumPy array of float32, got float16",
+    ),
+    (
+        (MAP, (9 * GATE).astype(np.int32)),
+        TypeError,
+        "'gate' must be a NumPy array of float32, got int32",
+    ),
+    ((MAP.astype(">f4"), GATE), TypeError, "'map' must be a NumPy array of float32, got >f4"),
+    ((MAP, None), TypeError, "'gate' must be a NumPy array of float32"),
 ]
 
 

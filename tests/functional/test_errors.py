@@ -46,7 +46,9 @@ def test_dtypes(operation, name, dtype):
 @pytest.mark.parametrize("value", [[1.0, 2.0], 1.5, "text", ones, {}], ids=repr)
 @each(ARRAYS)
 def test_things_that_are_no_arrays(operation, name, value):
-    refused(TypeError, f"^{name} must be float32", operation, **{name: value})
+    refused(
+        TypeError, f"^{name} must be a NumPy array of float32, got a", operation, **{name: value}
+    )
 
 
 def test_ragged_lists():

@@ -102,8 +102,13 @@ def test_shapes_of_packed_weights_are_checked_like_those_of_arrays(operation, na
 
 def test_packed_weights_are_not_taken_for_a_bias():
     packed = dsconv.pack(ones(4, 6), "dense")
-    refused(TypeError, "^bias must be float32", "dense", bias=packed)
-    refused(TypeError, "^x must be float32", "dense", x=packed)
+    refused(
+        TypeError,
+        "^bias must be a NumPy array of float32, got a PackedWeight",
+        "dense",
+        bias=packed,
+    )
+    refused(TypeError, "^x must be a NumPy array of float32, got a PackedWeight", "dense", x=packed)
 
 
 def test_packed_weights_say_what_they_are():

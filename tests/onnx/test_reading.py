@@ -73,7 +73,7 @@ def test_wrong_calls(tmp_path: Path) -> None:
         ours(x)
     with pytest.raises(ValueError, match=r"input 'b' must have shape \(N, 2, 3, 4\)"):
         ours(x, x.transpose(0, 2, 3, 1))
-    with pytest.raises(TypeError, match="input 'a' must be float32, got float64"):
+    with pytest.raises(TypeError, match="input 'a' must be a NumPy array of float32, got float64"):
         ours(x.astype(float), x)
     with pytest.raises(ValueError, match="one batch size, got 2 and 1"):
         ours(x, x[:1])
