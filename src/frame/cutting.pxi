@@ -5,7 +5,7 @@ cdef enum:
     STRIP_FLOATS = 64 * 1024
 
 cdef struct Strip:
-    Py_ssize_t image, first, last           # rows first .. last of one image or list
+    Py_ssize_t image, first, last           # rows first .. last of an image or of the list of pixels
     Py_ssize_t first_panel, last_panel      # panels first .. last of the weights
 
 
@@ -25,7 +25,10 @@ cdef Strip locate(const StepData* s, Py_ssize_t index) noexcept nogil:
 cdef Py_ssize_t blocks_of_rows(
     Py_ssize_t rows, Py_ssize_t floats_per_row, Py_ssize_t maps, int threads
 ) noexcept nogil:
-    """Return into how many even blocks to cut `rows`: each fits the cache, each thread has its share."""
+    """Return into how many nearly equal blocks to cut `rows`, so that each fits into the cache.
+
+    With fewer than eight blocks a thread, their number is a multiple of the threads.
+    """
     cdef Py_ssize_t blocks = ceil_div(rows, max(1, STRIP_FLOATS // max(1, floats_per_row)))
     if maps * blocks < 8 * threads and maps % threads != 0:
         blocks = round_up(blocks, threads)
@@ -45,9 +48,9 @@ cdef void cut_rows(
 
     With a single map, threads share the panels if these divide more evenly than the rows: 7 rows
     are 4 and 3 for two threads (7 x 7, AVX2: separable 1024 -> 1024, 606 -> 548 us; standard 512 ->
-    512, 1360 -> 1195 us, because each thread reads its own weights only). This costs every thread
-    but one 2 %, because each reads the whole map, and the fraction `redone` of the work, which each
-    does anew.
+    512, 1360 -> 1195 us, because each thread reads its own weights only). The price
+    of each further thread is 2 % of the time, because it reads the whole map too, and the fraction
+    `redone` of the work, which each thread does again.
     """
     cdef double cost = (0.02 + redone) * (threads - 1)
     s.rows = rows

@@ -1,7 +1,8 @@
 # Team: the threads that run a list of steps together, without the GIL.
 #
-# A team enters once for all steps. For each step every thread takes strips from a shared counter
-# until none is left; a barrier separates the steps.
+# The threads start once for all steps. For each step every thread takes strips from a shared counter
+# until none is left, and then waits at a barrier for the others. A step in two phases has a second
+# barrier between them.
 #
 #     thread 0:  | strip 0 | strip 3 | strip 4 |    wait | strip 0 | ...
 #     thread 1:  | strip 1      | strip 2           | end | strip 1 | ...

@@ -3,8 +3,10 @@
 #   out[p][c] = clamp(bias[c]
 #             + sum over taps (i, j) of window[i][p * stride + j * dilation][c] * weight[i][j][c])
 #
-# It computes `pixels` neighbouring output pixels p and the channels c of one block, which are two vecs.
+# It computes `pixels` neighbouring output pixels p and the channels c of one block, two vecs, or of
+# one vec at a time (DEPTHWISE_VECS).
 # Loop nest:  for i, j in taps: for p in pixels: for v in vecs: acc[p][v] += ...
+#             The `sliding` tile goes i, p, v, j: the taps of each sum have the same order.
 #
 # The window holds copies of the input rows, one block of channels at a time, with zero pixels at
 # both ends. So there is no code for borders, and every address is a row pointer plus a constant.

@@ -1,4 +1,5 @@
-# GEMM tile: the place where standard, pointwise and dense layers do their multiplications.
+# GEMM tile: the place where standard, pointwise and dense layers do their multiplications, and the
+# pointwise stages of separable blocks and inverted residuals.
 #
 #   C[rows x columns] = clamp(bias + sum over segments s of A_s[rows x length] @ B_s[length x columns]
 #                             + residual)
@@ -6,7 +7,8 @@
 # Loop nest:  for tile: for s in segments: for k in length: for i in rows: for j in vecs:
 #                 acc[i][j] += A[i][k] * B[k][j]
 #
-# A has one row for each output pixel. Pixel i of segment s reads the floats
+# A has one row for each output pixel. A segment is a run of inputs that lie side by side: a pointwise
+# layer has one, a 3 x 3 convolution one for each kernel row. Pixel i of segment s reads the floats
 # pixel[i][segment[s] .. segment[s] + length), so a convolution only has to say where these are.
 # B is packed in panels, and a tile reads one panel from front to back, once:
 #
@@ -20,11 +22,12 @@
 # The sums of a tile, GEMM_ROWS x 2 vecs or GEMM_ROWS_NARROW x 1, stay in registers while k runs.
 # All callers of gemm_body pass constants for rows and vecs, so the compiler unrolls the loops
 # over them. gemm_tiles is not inlined, because its callers' variables would take registers away
-# from the sums. It computes all tiles of one height, because a call for each tile would cost as
-# much as the tile where k is short.
+# from the sums. gemm_tiles computes all tiles that have the same number of pixels, because a call for
+# each tile would cost as much as the tile where k is short.
 #
-# Not here: blocking over k, threads, borders. Each output element is one chain of multiply-adds
-# with k ascending, so its bits do not depend on the tile that computes it.
+# Not here: blocking over k, threads (frame/team.pxi), borders (frame/window.pxi). Each output element
+# is one chain of multiply-adds with k ascending, so its bits do not depend on the tile that computes
+# it.
 
 cdef extern from *:
     """

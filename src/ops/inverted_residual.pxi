@@ -1,4 +1,5 @@
-# Inverted residual in one pass: the expanded map, six times the input, never exists in memory.
+# Inverted residual in one pass: the expanded map, six times the input, never exists in memory as a
+# whole; only its rows under one output row do, and what the depthwise stage makes of a strip.
 #
 #   y = clamp(bias + project(clamp(mid_bias + depthwise(clamp(in_bias + expand(x))))) + residual)
 #
@@ -10,13 +11,16 @@
 #
 # One panel of the expansion is one block of the depthwise stage. So the GEMM tile writes straight
 # into the ring that the depthwise tile reads, for BLOCK channels at a time, and the ring stays in
-# the L1 cache (block 2 of V2, AVX2: 808 -> 760 us). `middle` is the A of the projection.
+# the L1 cache (second block of V2, AVX2: 808 -> 760 us). `middle` is the matrix A of the projection's
+# GEMM tiles.
 #
-# The rows where two strips meet are expanded twice, so strips are as tall as the cache allows.
+# The rows where two strips meet are expanded twice, so strips are four times as tall as those of
+# other ops.
 # Where several threads share a small map, they expand shares of the channels instead, and all
 # have finished that before any of them projects. On a narrow map, whose rows are shorter than two
-# tiles, all rows of a strip are expanded in one piece and then moved into the ring, because 7
-# pixels would be tiles of 4 and 3 (7 x 7 x 160, AVX2: 82 -> 94 % of the peak).
+# tiles, all rows of a strip are expanded in one piece and then moved into the ring, because the 7
+# pixels of a row would be tiles of 4 and 3 where 6 are possible (7 x 7 x 160, AVX2: 82 -> 94 % of the
+# peak).
 
 cdef str inverted_error(const StepData* s):
     if s.g.multiplier != 1:
@@ -40,8 +44,8 @@ cdef Sizes inverted_weigh(const Geometry* g) noexcept:
 cdef inline bint in_phases(const Geometry* g, int threads) noexcept nogil:
     """Return true if all threads expand their share of the channels before any of them projects.
 
-    Strips of rows would expand the rows where they meet twice, which is half as much again where
-    two threads share a map of 7 x 7 (block 15 of V2 on two threads: 230 -> 180 us). On larger maps
+    Strips of rows would expand the rows where they meet twice. Where two threads share a map of 7 x
+    7, the slower one would expand 5 rows and not 3.5 (block 15 of V2: 230 -> 180 us). On larger maps
     it is little, and the channels in between would leave the caches (28 x 28 x 192: 128 -> 150 us).
     """
     return 0 < g.n < threads and g.oh * g.ow * g.hidden <= STRIP_FLOATS
@@ -60,7 +64,7 @@ cdef void inverted_cut(StepData* s, int threads) noexcept nogil:
         cut_rows(s, threads, 1, g.n * g.oh * g.ow, g.hidden, ceil_div(g.oc, BLOCK))
     else:
         cut_rows(s, threads, g.n, g.oh, g.ow * g.hidden // 4)
-        s.panels = ceil_div(g.oc, BLOCK)
+        s.panels = ceil_div(g.oc, BLOCK)        # all of them in each strip: panel_blocks is 1
 
 
 cdef inline bint narrow(const Geometry* g) noexcept nogil:
