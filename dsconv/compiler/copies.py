@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dsconv.compiler.node import PlacedNode
+from dsconv.kernels.named_program import Place
 from dsconv.kernels.plans import StepPlan
-from dsconv.kernels.steps import Place, geometry
+from dsconv.kernels.steps import geometry
 from dsconv.layers import Shape
 
 MOST_COPIES = 1 << 14  # steps of one layer

@@ -7,8 +7,9 @@ from typing import Any
 
 from dsconv.compiler.places import Places
 from dsconv.compiler.weights import FoldedWeights
+from dsconv.kernels.named_program import Place
 from dsconv.kernels.plans import StepPlan
-from dsconv.kernels.steps import Place, geometry
+from dsconv.kernels.steps import geometry
 from dsconv.layers import Shape
 from dsconv.network.structure import Node, Structure
 

@@ -1,6 +1,6 @@
 """Give every tensor of a graph a place: an array of the call, or a part of the arena.
 
-A place is (slot, offset): slot 0 is the arena, then come the graph's inputs and its outputs.
+A place is (array, offset): array 0 is the arena, then come the graph's inputs and its outputs.
 Tensors of the arena whose lifetimes do not meet share memory.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from dsconv.kernels.named_program import Place
 from dsconv.layers import (
     Add,
     BatchNorm,
@@ -28,8 +29,6 @@ IN_PLACE = (Add, BatchNorm, Clip, HardSigmoid, HardSwish, LeakyReLU, Mul, Sigmoi
 
 ALIGNMENT = 16  # floats: a cache line
 
-Place = tuple[int, int]
-
 
 class Places:
     """The places of all tensors of a graph.
@@ -47,19 +46,19 @@ class Places:
     def __init__(self, graph: Structure) -> None:
         self._graph = graph
         self._origin: dict[str, str] = {}  # tensor -> the tensor whose memory it is
-        self._slots: dict[str, int] = {}
-        self._copy_slots: dict[str, int] = {}
+        self._arrays: dict[str, int] = {}
+        self._copy_arrays: dict[str, int] = {}
         self._buffers: dict[str, Buffer] = {}
         self.copies: list[tuple[str, str]] = []
-        for slot, name in enumerate(graph.inputs, start=1):
-            self._slots[name] = slot
-        for slot, name in enumerate(graph.outputs, start=1 + len(graph.inputs)):
+        for array, name in enumerate(graph.inputs, start=1):
+            self._arrays[name] = array
+        for array, name in enumerate(graph.outputs, start=1 + len(graph.inputs)):
             origin = self._root(name)
-            if origin in self._slots:
+            if origin in self._arrays:
                 self.copies.append((origin, name))
-                self._copy_slots[name] = slot
+                self._copy_arrays[name] = array
             else:
-                self._slots[origin] = slot
+                self._arrays[origin] = array
         self._make_buffers()
         buffers = list({id(buffer): buffer for buffer in self._buffers.values()}.values())
         self.arena = plan(buffers)
@@ -68,7 +67,7 @@ class Places:
                 Buffer(self.size(name), 0, 0)
                 for node in graph.nodes.values()
                 for name in graph.tensors(node.name)
-                if self._root(name) == name and name not in self._slots
+                if self._root(name) == name and name not in self._arrays
             ]
         )
 
@@ -77,15 +76,15 @@ class Places:
         return math.prod(self._graph.shape(tensor))
 
     def place(self, tensor: str) -> Place:
-        """Return slot and offset of a tensor."""
+        """Return array and offset of a tensor."""
         origin = self._root(tensor)
-        if origin in self._slots:
-            return self._slots[origin], 0
+        if origin in self._arrays:
+            return self._arrays[origin], 0
         return 0, self._buffers[origin].offset
 
     def output_place(self, name: str) -> Place:
         """Return the place where the caller finds an output of `copies`."""
-        return self._copy_slots[name], 0
+        return self._copy_arrays[name], 0
 
     def _root(self, tensor: str) -> str:
         """Follow views back to the tensor whose memory they share."""
@@ -110,7 +109,7 @@ class Places:
             if isinstance(node.layer, (Input, *VIEWS)):
                 continue
             for name in graph.tensors(node.name):
-                if name in self._slots:
+                if name in self._arrays:
                     continue
                 last = max(index, last_use.get(name, index))
                 shared = self._overwritten(node.layer, node.inputs, name, index, last_use)

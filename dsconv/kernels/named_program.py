@@ -41,7 +41,7 @@ class NamedProgram:
     kernels
         The kernel module that runs the steps.
     steps
-        In order. A place is (slot, offset): slot 0 is the arena, then come inputs and outputs.
+        In order. A place is (array, offset): array 0 is the arena, then come inputs and outputs.
     floats
         The memory that holds all weights of the steps.
     inputs, outputs

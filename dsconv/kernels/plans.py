@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dsconv.kernels.memory import aligned_empty
+from dsconv.kernels.named_program import Place
 from dsconv.kernels.packing import Widths, round_up, weights_of
-from dsconv.kernels.steps import Place, geometry
+from dsconv.kernels.steps import geometry
 
 CACHE_LINE = 16  # floats
 

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dsconv.kernels import dispatch
-from dsconv.kernels.named_program import Features, LayerLine, NamedProgram
+from dsconv.kernels.named_program import Features, LayerLine, NamedProgram, Place
 from dsconv.text.lines import Fields, at_most_one, number, one, shape_lines, shape_of, shapes_of
 
 __all__ = ["program_lines", "program_of"]
@@ -34,8 +34,6 @@ __all__ = ["program_lines", "program_of"]
 _AXES = 5  # of a copy
 _MOST_STEPS = 1 << 16
 _WIDEST = 1024  # floats of a vec or a panel
-
-Place = tuple[int, int]
 
 
 def program_lines(program: NamedProgram) -> Fields:
@@ -202,8 +200,8 @@ def _part(floats: np.ndarray, field: str, start: int, count: int) -> np.ndarray:
 def _place(word: str) -> Place | None:
     if word == "-":
         return None
-    slot, _, offset = word.partition(":")
-    return int(slot), int(offset)
+    array, _, offset = word.partition(":")
+    return int(array), int(offset)
 
 
 def _layout(text: str) -> tuple[Any, ...]:

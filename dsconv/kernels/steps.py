@@ -12,7 +12,6 @@ from dsconv.arguments.window import Window
 from dsconv.kernels.packing import STAGES, Packing
 
 Bounds = tuple[float, float]
-Place = tuple[int, int]
 Map = tuple[int, int, int]  # height, width, channels
 UNBOUNDED: Bounds = (-math.inf, math.inf)
 

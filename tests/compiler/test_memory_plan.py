@@ -93,7 +93,7 @@ def roots(graph: Graph) -> dict[str, str]:
 
 
 class Memory:
-    """Who wrote which floats last."""
+    """The last writer of each float."""
 
     def __init__(self, graph: Graph, layout: Places) -> None:
         self.root, self.layout = roots(graph), layout

@@ -1,4 +1,4 @@
-"""What `load` finds and takes: names, other formats, classes and labels, features."""
+"""The options of `load`: names, other formats, classes and labels, features."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def mobilenet(version: int, padding: str, epsilon: float, alpha: float, resoluti
 
 
 class Case(NamedTuple):
-    """What a family is known to be, and how its files are written."""
+    """The known facts of a family, and the writer of its files."""
 
     family: str
     version: int

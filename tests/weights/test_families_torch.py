@@ -37,7 +37,7 @@ NETWORKS: dict[str, tuple[str, Callable[[Any], Any]]] = {  # id: family, network
 
 
 class Found:
-    """What recognition makes of a network's file, and both results in double precision."""
+    """A network that was recognised from its file, and both results in double precision."""
 
     def __init__(self, path: Path, network: Any) -> None:
         with open_weights(path) as file:

@@ -154,7 +154,7 @@ def test_pth_round_trip(data, write, protocol):
 
 
 class TestPth:
-    """What checkpoints have besides tensors."""
+    """Parts of checkpoints that are no tensors."""
 
     @pytest.mark.parametrize("write", [torch.legacy, torch.zipped])
     def test_state_dict_with_versions_of_modules(self, write):
