@@ -27,6 +27,8 @@ def integer(value: Any, name: str, minimum: int = 1) -> int:
 
 def pixels(value: Any, name: str, minimum: int = 1) -> int:
     """Return `value` as an int from `minimum` to LARGEST."""
+    if type(value) is int and minimum <= value <= LARGEST:  # nearly always
+        return value
     number = integer(value, name, minimum)
     if number > LARGEST:
         raise ValueError(f"{name} must be at most {LARGEST}, got {number}")

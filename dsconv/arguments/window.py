@@ -78,18 +78,27 @@ def window(
     """
     kernel, stride = pair(kernel, "kernel"), pair(stride, "stride")
     dilation = pair(dilation, "dilation")
-    size = (int(size[0]), int(size[1]))
-    pad = padding_pixels(padding, size, kernel, stride, dilation)
-    output = []
-    for i, axis in enumerate(("height", "width")):
-        room = size[i] + sum(pad[i]) - ((kernel[i] - 1) * dilation[i] + 1)
-        count = (-(-room // stride[i]) if ceil else room // stride[i]) + 1
-        if ceil and (count - 1) * stride[i] >= size[i] + pad[i][0]:
-            count -= 1
-        if size[i] < 1 or (room < 0 and not ceil) or count < 1:
-            raise ValueError(
-                f"the output {axis} would be empty: input {axis} {size[i]} with padding {pad[i]} "
-                f"is smaller than the kernel {kernel[i]} at dilation {dilation[i]}"
-            )
-        output.append(count)
-    return Window(kernel, stride, dilation, pad, (output[0], output[1]))
+    size = height, width = int(size[0]), int(size[1])
+    pad = rows, columns = padding_pixels(padding, size, kernel, stride, dilation)
+    output = (
+        _positions("height", height, kernel[0], stride[0], dilation[0], rows, ceil),
+        _positions("width", width, kernel[1], stride[1], dilation[1], columns, ceil),
+    )
+    return Window(kernel, stride, dilation, pad, output)
+
+
+def _positions(
+    axis: str, size: int, kernel: int, stride: int, dilation: int, pad: Axes, ceil: bool
+) -> int:
+    """Return how many places a kernel has on one axis."""
+    before, after = pad
+    room = size + before + after - ((kernel - 1) * dilation + 1)
+    count = (-(-room // stride) if ceil else room // stride) + 1
+    if ceil and (count - 1) * stride >= size + before:
+        count -= 1
+    if size < 1 or (room < 0 and not ceil) or count < 1:
+        raise ValueError(
+            f"the output {axis} would be empty: input {axis} {size} with padding {pad} "
+            f"is smaller than the kernel {kernel} at dilation {dilation}"
+        )
+    return count

@@ -123,7 +123,7 @@ def _fused(at: PlacedNode) -> list[StepPlan]:
     tile = 0
     if at.winograd and len(chain) == 1 and isinstance(sliding, layers.Conv2D):
         tile = best_tile(window, shapes[0][2], sliding.filters, sliding.groups)
-    op, output, fields = convolution_step(window, *chain, tile=tile)
+    op, output, fields = convolution_step(window, chain[::-1], tile)
     stages = dict(zip(("", "mid_", "in_"), reversed(layer.stages), strict=False))
     weights = partial(_arrays, stages, at.weights, tile)
     return [at.step(op, output=output, window=window, weights=weights, **fields)]

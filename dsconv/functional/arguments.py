@@ -11,7 +11,6 @@ from dsconv.arguments.arrays import contiguous, float32
 from dsconv.arguments.numbers import bounds
 from dsconv.kernels import dispatch
 from dsconv.kernels.packed_weight import PackedWeight, pack_named
-from dsconv.kernels.packing import Widths
 from dsconv.kernels.steps import UNBOUNDED, Bounds
 
 Activation = None | str | tuple[float, float]
@@ -62,8 +61,6 @@ def _check_packed(weight: PackedWeight, kind: str, groups: int, name: str) -> No
         raise ValueError(f"{name} is packed for groups={weight.groups}, got groups={groups}")
     if weight.isa != dispatch.isa:
         raise ValueError(f"{name} is packed for {weight.isa!r}, the kernels are {dispatch.isa!r}")
-    if weight.data.size != weight.packing.floats(Widths.of(dispatch.kernels)):
-        raise ValueError(f"{name} is damaged: {weight.data.size} packed values for {weight!r}")
 
 
 def convolution(

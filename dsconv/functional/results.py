@@ -58,12 +58,13 @@ def convolve(
 
     By default a step that takes one thread less than about 20 microseconds runs on one thread.
     """
-    kernels, weights = dispatch.kernels, {}
-    widths = Widths.of(kernels)
-    for stage, (weight, bias, _) in zip(STAGES, reversed(chain), strict=False):
-        weights[f"{stage}weight"] = weight.data
-        weights[f"{stage}bias"] = weight.bias.packed(bias, widths)
-    op, output, fields = convolution_step(window, *((w.packing, bounds) for w, _, bounds in chain))
+    kernels = dispatch.kernels
+    widths, weights, stages = Widths.of(kernels), {}, []
+    for prefix, (weight, bias, bounds) in zip(STAGES, reversed(chain), strict=False):
+        weights[prefix + "weight"] = weight.data
+        weights[prefix + "bias"] = weight.bias.packed(bias, widths)
+        stages.append((weight.packing, bounds))
+    op, output, fields = convolution_step(window, stages)
     numbers = geometry(x.shape[1:], output, window, **fields)
     step = kernels.Step(op, numbers, (1, 0), (2, 0), None, weights)
     mult_adds = y.size * chain[-1].weight.packing.matrix[0]

@@ -6,6 +6,7 @@ A place is (array, offset): array 0 is the program's arena, array i the i-th of 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from dsconv.arguments.window import Window
@@ -24,38 +25,39 @@ def geometry(
     **fields: Any,
 ) -> dict[str, Any]:
     """Return fields of struct Geometry (src/frame/geometry.pxi); a run sets the images."""
-    values: dict[str, Any] = {
-        "h": shape[0], "w": shape[1], "c": shape[2],
-        "oh": output[0], "ow": output[1], "oc": output[2],
-        "low": bounds[0], "high": bounds[1],
-    }  # fmt: skip
+    fields["h"], fields["w"], fields["c"] = shape
+    fields["oh"], fields["ow"], fields["oc"] = output
+    if bounds is not UNBOUNDED:
+        fields["low"], fields["high"] = bounds
     if window:
-        (values["kh"], values["kw"]), (values["sh"], values["sw"]) = window.kernel, window.stride
-        (values["dh"], values["dw"]), (rows, columns) = window.dilation, window.pad
-        (values["top"], values["bottom"]), (values["left"], values["right"]) = rows, columns
-    values.update(fields)
-    return values
+        (kernel, stride, dilation, (rows, columns), _) = window
+        fields["kh"], fields["kw"] = kernel
+        fields["sh"], fields["sw"] = stride
+        fields["dh"], fields["dw"] = dilation
+        fields["top"], fields["bottom"] = rows
+        fields["left"], fields["right"] = columns
+    return fields
 
 
 def convolution_step(
-    window: Window, *chain: tuple[Packing, Bounds], tile: int = 0
+    window: Window, stages: Sequence[tuple[Packing, Bounds]], tile: int = 0
 ) -> tuple[str, Map, dict[str, Any]]:
     """Return op, output and further geometry of the step that runs one to three convolutions.
 
-    `chain` has the weight and the clamp of each: any one, (depthwise, pointwise), or (pointwise,
-    depthwise, pointwise). `window` is that of the depthwise one, or of the only one. With a `tile`
-    the only one runs by Winograd's algorithm.
+    `stages` has the weight and the clamp of each, from the last on: any one, (pointwise,
+    depthwise), or (pointwise, depthwise, pointwise). `window` is that of the depthwise one, or of
+    the only one. With a `tile` the only one runs by Winograd's algorithm.
     """
     fields: dict[str, Any] = {}
-    for stage, (packing, bounds) in zip(STAGES, reversed(chain), strict=False):
-        fields[f"{stage}low"], fields[f"{stage}high"] = bounds
+    for prefix, (packing, bounds) in zip(STAGES, stages, strict=False):
+        fields[prefix + "low"], fields[prefix + "high"] = bounds
         if packing.form == "blocks":
             fields["multiplier"] = packing.shape[3]
-    first, last = chain[0][0], chain[-1][0]
-    if len(chain) == 3:
+    last, first = stages[0][0], stages[-1][0]
+    if len(stages) == 3:
         op, fields["hidden"] = "inverted_residual", first.matrix[1]
     elif first.form == "blocks":
-        op = "depthwise" if len(chain) == 1 else "separable"
+        op = "depthwise" if len(stages) == 1 else "separable"
     elif tile:
         op, fields["tile"] = "winograd", tile
     elif window.kernel == (1, 1) and last.groups == 1 and window.pad == ((0, 0), (0, 0)):

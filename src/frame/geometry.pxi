@@ -41,18 +41,26 @@ cdef inline bint padded(const Geometry* g) noexcept nogil:
     return g.top > 0 or g.bottom > 0 or g.left > 0 or g.right > 0
 
 
-cdef str range_error(dict fields):
+cdef str outside(str name, double least, double number, double most):
+    """Say that a number is outside of its range, or return None."""
+    if least <= number <= most:
+        return None
+    return f"{name} must be from {least:.0f} to {most:.0f}, got {number:.0f}"
+
+
+cdef str range_error(const Geometry* g):
     """Say which number of a geometry is out of its range, or return None."""
-    for least, most, names in (
-        (1, MOST_FLOATS, ("h", "w", "c", "oh", "ow", "oc")),
-        (0, MOST_FLOATS, ("hidden",)),
-        (1, MOST_SETTING, ("kh", "kw", "sh", "sw", "dh", "dw", "groups", "multiplier")),
-        (0, MOST_SETTING, ("top", "bottom", "left", "right")),
-    ):
-        for name in names:
-            if not least <= fields[name] <= most:
-                return f"{name} must be from {least} to {most:.0f}, got {fields[name]}"
-    return None
+    return (outside("h", 1, g.h, MOST_FLOATS) or outside("oh", 1, g.oh, MOST_FLOATS)
+            or outside("w", 1, g.w, MOST_FLOATS) or outside("ow", 1, g.ow, MOST_FLOATS)
+            or outside("c", 1, g.c, MOST_FLOATS) or outside("oc", 1, g.oc, MOST_FLOATS)
+            or outside("kh", 1, g.kh, MOST_SETTING) or outside("kw", 1, g.kw, MOST_SETTING)
+            or outside("sh", 1, g.sh, MOST_SETTING) or outside("sw", 1, g.sw, MOST_SETTING)
+            or outside("dh", 1, g.dh, MOST_SETTING) or outside("dw", 1, g.dw, MOST_SETTING)
+            or outside("top", 0, g.top, MOST_SETTING) or outside("bottom", 0, g.bottom, MOST_SETTING)
+            or outside("left", 0, g.left, MOST_SETTING) or outside("right", 0, g.right, MOST_SETTING)
+            or outside("groups", 1, g.groups, MOST_SETTING)
+            or outside("multiplier", 1, g.multiplier, MOST_SETTING)
+            or outside("hidden", 0, g.hidden, MOST_FLOATS))
 
 
 cdef str axis_error(

@@ -57,7 +57,7 @@ cdef class Step:
         if layout is not None:
             size, x_strides, y_strides, s.shift, s.to_shift = layout
             s.size, s.x_strides, s.y_strides = axes_of(size), axes_of(x_strides), axes_of(y_strides)
-        error = range_error(whole) or s.op.error(s)
+        error = range_error(&s.g) or s.op.error(s)
         if error:
             raise ValueError(f"{op}: {error}")
         if s.op.second_required and self.residual.array < 0:
@@ -77,13 +77,13 @@ cdef class Step:
         s.in_weight = self.floats("in_weight", sizes.in_weight)
         s.in_bias = self.floats("in_bias", sizes.in_bias)
 
-    cdef const float* floats(self, str name, double least) except? NULL:
-        """Return the address of a weight that has at least so many floats, or NULL if none is given."""
+    cdef const float* floats(self, str name, double takes) except? NULL:
+        """Return the address of a weight of so many floats, or NULL if the op takes none."""
         cdef double count = 0
         cdef const float* data = NULL
         array = self.weights.get(name)
         if array is not None:
             data = floats_of(array, &count)
-        if count < least:
-            raise ValueError(f"{self.op} takes {least:.0f} floats of {name}, got {count:.0f}")
+        if count != takes:
+            raise ValueError(f"{self.op} takes {takes:.0f} floats of {name}, got {count:.0f}")
         return data

@@ -8,7 +8,7 @@
 
 cdef Sizes l2_weigh(const Geometry* g) noexcept:
     cdef Sizes sizes = no_weights(g)
-    sizes.weight = g.c
+    sizes.weight = filled(g.c, LANES)
     return sizes
 
 

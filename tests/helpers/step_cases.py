@@ -63,7 +63,7 @@ def weights(kernels: ModuleType, op: str) -> dict[str, int]:
     if op == "scale":
         return {"weight": up(c, lanes), "bias": up(c, lanes)}
     if op == "l2":
-        return {"weight": c}
+        return {"weight": up(c, lanes)}
     if op not in ("separable", "inverted_residual"):
         return {}
     middle = g.get("hidden", middle)

@@ -18,6 +18,7 @@ import pytest
 
 from dsconv import _cpu
 from dsconv.kernels.dispatch import kernel_module
+from dsconv.kernels.packing import Widths, weights_of
 
 ROOT = Path(__file__).parents[2]
 SAME = {"kh": 3, "kw": 3, "top": 1, "bottom": 1, "left": 1, "right": 1}
@@ -39,15 +40,17 @@ STEPS: list[tuple[str, dict[str, Any]]] = [
     ("max_pool", {"h": 9, "w": 11, "oh": 4, "ow": 5, "c": 21, "oc": 21} | {"kh": 3, "kw": 3, "sh": 2, "sw": 2}),
     ("global_average", {"h": 9, "w": 11, "c": 37, "oc": 37}),
 ]  # fmt: skip
-WEIGHTS = ("weight", "bias", "mid_weight", "mid_bias", "in_weight", "in_bias")
 
 
 def run(kernels: ModuleType, op: str, geometry: dict[str, Any], n: int, threads: int) -> bytes:
     """Run one step on seeded numbers and weights, and return the bits of its output."""
     random = np.random.default_rng(3)
-    weights = {name: random.standard_normal(65536).astype(np.float32) / 8 for name in WEIGHTS}
-    step = kernels.Step(op, geometry, (1, 0), (2, 0), None, weights)
     shape = kernels.GEOMETRY | geometry
+    weights = {}
+    for name, packing in weights_of(op, shape).items():
+        size = packing.floats(Widths.of(kernels))
+        weights[name] = random.standard_normal(size).astype(np.float32) / 8
+    step = kernels.Step(op, geometry, (1, 0), (2, 0), None, weights)
     x = (
         random.standard_normal((2, shape["h"], shape["w"], shape["c"]))
         .astype(np.float32)[:n]
