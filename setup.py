@@ -105,6 +105,7 @@ class BuildKernels(build_ext):
                 extension.define_macros.append(("DSCONV_FLAGS", '"' + " ".join(flags) + '"'))
             possible.append(extension)
         self.extensions = possible
+        self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
 
 
