@@ -2,9 +2,7 @@
 
 src/ is compiled once for each instruction set of the processor family, as extension modules of
 their own: on x86-64 baseline, avx2 (with FMA) and avx512, elsewhere the baseline alone. Flags that
-the compiler does not take are left out, OpenMP too: the kernels then run on one thread.
-
-DSCONV_OPENMP=0 in the environment builds without OpenMP.
+the compiler does not take are left out.
 """
 
 import os
@@ -37,7 +35,7 @@ OPTIMISE = [
     "--param=large-function-growth=10000",
     "--param=inline-unit-growth=10000",
 ]
-STRIP = ["-Wl,-s"] if sys.platform.startswith("linux") else []
+LINK = ["-Wl,-s", "-pthread"] if sys.platform.startswith("linux") else []
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,
@@ -75,22 +73,11 @@ class BuildKernels(build_ext):
                     os.close(quiet)
         return True
 
-    def openmp(self):
-        """(compile flags, link flags) of OpenMP, empty where the compiler has none."""
-        if os.environ.get("DSCONV_OPENMP") == "0":
-            return [], []
-        if self.compiler.compiler_type == "msvc":  # its OpenMP 2.0 has no atomic capture
-            return [], []
-        if self.takes(["-fopenmp"], ["-fopenmp"]):
-            return ["-fopenmp"], ["-fopenmp"]
-        return [], []
-
     def build_extensions(self):
         msvc = self.compiler.compiler_type == "msvc"
         isa_flags = ISA_FLAGS_MSVC if msvc else ISA_FLAGS
         common = ["/O2"] if msvc else [flag for flag in OPTIMISE if self.takes([flag])]
-        link = [] if msvc else [flag for flag in STRIP if self.takes([], [flag])]
-        openmp, openmp_link = self.openmp()
+        link = [] if msvc else [flag for flag in LINK if self.takes([], [flag])]
         possible = []
         for extension in self.extensions:
             extension.extra_link_args += link
@@ -99,9 +86,8 @@ class BuildKernels(build_ext):
                 if not msvc and not all(self.takes([flag]) for flag in isa_flags[isa]):
                     print(f"dsconv: the compiler has no {isa}; that module is left out")
                     continue
-                flags = [*common, *isa_flags[isa], *openmp]
+                flags = [*common, *isa_flags[isa]]
                 extension.extra_compile_args += flags
-                extension.extra_link_args += openmp_link
                 extension.define_macros.append(("DSCONV_FLAGS", '"' + " ".join(flags) + '"'))
             possible.append(extension)
         self.extensions = possible

@@ -24,12 +24,10 @@ cdef extern from *:
     const char* COMPILER_NAME
     const char* DSCONV_FLAGS
     int HAS_FMA                  # of simd.h
-    int HAS_OPENMP               # of platform.h
 
 lanes = LANES                    # floats in a vec
 block = BLOCK                    # channels in a packed panel, and in a depthwise block
 gemm_rows = GEMM_ROWS
 has_fma = bool(HAS_FMA)
-has_openmp = bool(HAS_OPENMP)
 compiler = (<bytes>COMPILER_NAME).decode() + " " + (<bytes>COMPILER).decode()
 flags = (<bytes>DSCONV_FLAGS).decode()

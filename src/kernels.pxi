@@ -6,9 +6,11 @@
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
-from cython.parallel cimport parallel, threadid
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY, expf, powf, sqrtf
 from libc.string cimport memcpy, memmove, memset
+
+import threading
 
 include "simd.pxi"
 include "platform.pxi"

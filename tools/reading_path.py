@@ -47,14 +47,14 @@ def definitions(text: str) -> set[str]:
         first, _, body = block.partition("\n")
         if first.startswith("cdef extern"):
             names |= set(re.findall(r"(\w+)\(", block))  # functions
-            names |= set(re.findall(r"^ +(?:.*[ *])?(\w+):?$", body, re.M)) - {"pass"}  # the others
+            names |= set(re.findall(r"^ +(?:.*[ *])?(\w+):?$", body, re.M))  # the others
         elif match := re.match(r"cdef (?:struct|enum|class) ?(\w*)", first):
             names.add(match[1])
             if "enum" in first:
                 names |= set(re.findall(r"^ +(\w+)", body, re.M))
         elif match := FUNCTION.match(block) or re.match(r"(?:cdef .*?)?(\w+)(?: =|$)", first):
             names.add(match[1])
-    return names - {""}
+    return names - {"", "pass", "nogil"}
 
 
 def uses(text: str) -> set[str]:
@@ -120,8 +120,8 @@ def headers(files: list[str], texts: dict[str, str]) -> list[str]:
     found: list[str] = []
     for name in names:
         compiler = (sysconfig.get_config_var("CC") or "cc").split()[:1]
-        listed = subprocess.run([*compiler, "-MM", str(SRC / name)], capture_output=True, text=True)
-        read = re.findall(r"src/(\w+\.h)", listed.stdout) or [name]
+        listed = subprocess.run([*compiler, "-MM", "-I", str(SRC), str(SRC / name)], capture_output=True, text=True)
+        read = re.findall(r"src/([\w/]+\.h)", listed.stdout) or [name]
         found += [header for header in read if header not in found]
     return found
 

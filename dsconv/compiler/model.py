@@ -107,7 +107,7 @@ class Model:
         ValueError, TypeError
             For an empty batch, and for what a call refuses.
         """
-        from dsconv.compiler.profile import Profile, StepProfile, step_ends
+        from dsconv.compiler.profile import Profile, StepProfile
         from dsconv.kernels.peak import Peak
 
         arrays, _ = self._arrays(x)
@@ -123,9 +123,9 @@ class Model:
             peak.sample()
             times = np.zeros(len(layers))
             for views, images in self._parts(arrays + results):
-                stamps = np.zeros((threads, len(self._program.steps) + 1))
+                stamps = np.zeros(len(self._program.steps) + 1)
                 self._program.run(views, images, threads, stamps)
-                times += np.diff(step_ends(stamps)[starts])
+                times += np.diff(stamps[starts])
             total.append(float(times.sum()))
             for profile, seconds in zip(profiles, times, strict=True):
                 profile.times.append(float(seconds))

@@ -5,23 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
-import numpy as np
-
 from dsconv.text.peak import percent_of_peak, with_footnote
 from dsconv.text.tables import markdown_table, text_table
 
 _HEADER = ("layer", "mult-adds", "us", "GFLOP/s", "% of peak", "% of time", "kind")
 _NUMBERS = (1, 2, 3, 4, 5)
-
-
-def step_ends(stamps: np.ndarray) -> np.ndarray:
-    """Return when the first thread began, and when the last one ended each step.
-
-    Rows of `stamps` (threads, steps + 1) that are zero are of threads that never ran.
-    """
-    ends: np.ndarray = stamps.max(axis=0)
-    ends[0] = stamps[stamps[:, 0] > 0, 0].min()
-    return ends
 
 
 @dataclass

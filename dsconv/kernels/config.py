@@ -9,7 +9,6 @@ from dsconv.version import VERSION
 
 def show_config() -> None:
     """Print version, instruction sets, compiler, flags and threads."""
-    openmp = "yes" if dispatch.kernels.has_openmp else "no (one thread)"
     print(f"dsconv {VERSION}")
     print(f"instruction set: {dispatch.isa} (available: {', '.join(dispatch.available())})")
     print(
@@ -17,4 +16,4 @@ def show_config() -> None:
     )
     print(f"compiler: {dispatch.kernels.compiler}")
     print(f"flags: {dispatch.kernels.flags}")
-    print(f"threads: {get_num_threads()}, OpenMP: {openmp}")
+    print(f"threads: {get_num_threads()}")

@@ -6,7 +6,7 @@
 # several threads may run one program.
 
 cdef enum:
-    MOST_THREADS = 1024           # libgomp crashes somewhere above
+    MOST_THREADS = 1024           # of one call
 
 
 cdef class Program:
@@ -63,51 +63,58 @@ cdef class Program:
     def run(self, tuple arrays not None, Py_ssize_t n, int threads, stamps=None):
         """Run the steps on `arrays`, C-contiguous float32 arrays of n images.
 
-        `stamps`, a float64 array (threads, steps + 1), gets the time in seconds when each thread
-        began and when it ended each step. The row of a thread that OpenMP does not give stays.
+        `stamps`, a float64 array (steps + 1,), gets the time in seconds when the run began and when
+        each step was complete. An exception of a signal handler ends the run.
         """
-        cdef Run run
         cdef double size
-        cdef Memory plan, floats
+        cdef Memory floats
+        cdef double* moments = NULL
+        cdef Run* run
+        cdef list errors = []
         if len(arrays) != len(self.sizes) or n < 0 or not 1 <= threads <= MOST_THREADS:
             raise ValueError(
                 f"run takes {len(self.sizes)} arrays, n of at least 0 images and from 1 to {MOST_THREADS} "
                 f"threads, got {len(arrays)}, {n} and {threads}")
         if <double>self.arena * n > MOST_FLOATS:
             raise MemoryError(f"no memory for {n} times {4 * self.arena} bytes")
-        run.stamps = NULL
         if stamps is not None:
-            run.stamps = <double*>numbers_of(stamps, &size, True, c"d")
-            if size != <double>threads * (len(self.steps) + 1):
-                raise ValueError(
-                    f"stamps must have {threads} x {len(self.steps) + 1} elements, got {size:.0f}")
-        plan = self.plan(&run, n, threads)
-        floats = self.borrow_floats(&run, n)
+            moments = <double*>numbers_of(stamps, &size, True, c"d")
+            if size != len(self.steps) + 1:
+                raise ValueError(f"stamps must have {len(self.steps) + 1} elements, got {size:.0f}")
+        run = self.plan(n, threads)
         try:
-            self.set_addresses(&run, arrays, n, floats.data)
-            with nogil:
-                run_team(&run)
-        finally:
-            give_back(floats)
+            floats = self.borrow_floats(run, n)
+            self.set_addresses(run, arrays, n, floats.data)
+        except BaseException:
+            memory_give(run)
+            raise
+        run.stamps, run.error = moments, <void*>errors
+        with nogil:
+            run_team(run)
+        give_back(floats)
+        if errors:
+            raise errors[0]
 
-    cdef Memory plan(self, Run* run, Py_ssize_t n, int threads):
-        """Copy the steps and cut them for n images and so many threads; return the memory of `run`."""
+    cdef Run* plan(self, Py_ssize_t n, int threads) except NULL:
+        """Copy the steps and cut them for n images and so many threads."""
         cdef Py_ssize_t i, count = len(self.steps)
-        cdef size_t bytes = count * (sizeof(StepData) + 2 * sizeof(Py_ssize_t))
-        cdef Memory memory = Memory(bytes // 4 + 1)
+        cdef size_t bytes = sizeof(Run) + count * (sizeof(StepData) + sizeof(Counters))
+        cdef Run* run = <Run*>memory_take(bytes)
         cdef Step step
         cdef StepData* s
-        memset(memory.data, 0, bytes)
-        run.steps = <StepData*>memory.data
-        run.counters = <Py_ssize_t*>(run.steps + count)
-        run.count, run.threads = count, threads
+        if run == NULL:
+            raise MemoryError(f"no memory for {bytes} bytes")
+        memset(run, 0, bytes)
+        run.steps = <StepData*>(run + 1)
+        run.counters = <Counters*>(run.steps + count)
+        run.count, run.team.seats = count, threads
         for i in range(count):
             step = self.steps[i]
             s = &run.steps[i]
             s[0] = step.data
             s.g.n = n
             s.op.cut(s, threads)
-        return memory
+        return run
 
     cdef Memory borrow_floats(self, Run* run, Py_ssize_t n):
         """Borrow one block for the arena, what lies between two phases, and each thread's scratch."""
@@ -122,7 +129,7 @@ cdef class Program:
                 middle = max(middle, n * s.g.oh * s.g.ow * s.g.hidden)
         middle = round_up(middle, 16)
         run.scratch_floats = round_up(scratch, 16) + 16
-        memory = borrow(arena + middle + run.threads * run.scratch_floats)
+        memory = borrow(arena + middle + run.team.seats * run.scratch_floats)
         run.scratch = memory.data + arena + middle
         return memory
 

@@ -1,53 +1,112 @@
-# Team: the threads that run a list of steps together, without the GIL.
+# A run: what the threads of a call compute together, step by step, without the GIL.
 #
-# The threads start once for all steps. For each step every thread takes strips from a shared counter
-# until none is left, and then waits at a barrier for the others. A step in two phases has a second
-# barrier between them.
+#     steps:    |      step 0      |          step 1           | ...       team.h has the picture of
+#     phases:   |      strips      |  front strips  |  strips  | ...       threads, strips and phases
 #
-#     thread 0:  | strip 0 | strip 3 | strip 4 |    wait | strip 0 | ...
-#     thread 1:  | strip 1      | strip 2           | end | strip 1 | ...
-#                step 0                             ^ step 0 ends with its last thread
+# Each step is one phase, or two if it has front strips. A run lies in a block of its own behind the
+# team, because threads that come late may still look at it when the call has returned.
+
+cdef extern from "frame/team.h" nogil:
+    ctypedef struct Team:
+        void (*compute)(Team* team, int seat) noexcept nogil
+        int seats
+    void team_run(Team* team)
+    void team_wait(Team* team, Py_ssize_t phases)
+    void team_complete(Team* team)
+    bint team_is_lost(const Team* team)
+
+cdef enum:
+    STRIPS_BETWEEN_LOOKS = 4      # looks at the clock: 25 ns each
+cdef double LOOK_SECONDS = 0.05   # between two looks for signals, which may have to wait for the GIL
+
+cdef struct Counters:             # of one step
+    Py_ssize_t front, front_done  # strips of the first phase that are taken, and that are done
+    Py_ssize_t main, main_done    # of the second, or only one
 
 cdef struct Run:
+    Team team                     # first, so that the address of the team is that of the run
     StepData* steps               # (count,)
+    Counters* counters            # (count,)
     Py_ssize_t count
-    Py_ssize_t* counters          # (count, 2): strips taken of the first phase, of the second
-    double* stamps                # (threads, count + 1), or NULL: see Program.run
-    float* scratch                # (threads, scratch_floats)
+    double* stamps                # (count + 1,): when the run began and when each step was complete
+    float* scratch                # (seats, scratch_floats)
     Py_ssize_t scratch_floats
-    int threads
+    double look                   # when the caller looks for signals again
+    int since                     # strips that it has computed since it looked at the clock
+    Py_ssize_t cancelled          # strips are taken as before, but not computed
+    void* error                   # list for the exception of a signal handler
 
 
-cdef void run_member(const Run* run, int thread) noexcept nogil:
-    """Compute one thread's share of all steps."""
-    cdef Py_ssize_t i, strip
-    cdef float* scratch = run.scratch + thread * run.scratch_floats
-    cdef double* stamps = NULL if run.stamps == NULL else run.stamps + thread * (run.count + 1)
-    cdef const StepData* s
-    if stamps != NULL:
-        stamps[0] = seconds()
-    for i in range(run.count):
-        s = &run.steps[i]
-        if s.front_strips:
-            strip = counter_next(&run.counters[2 * i])
-            while strip < s.front_strips:
+cdef void look_for_signals(Run* run) noexcept with gil:
+    """Let Python handle signals, as it does on its main thread; an exception cancels the run."""
+    try:
+        PyErr_CheckSignals()
+        if threading.current_thread() is not threading.main_thread():
+            run.look = INFINITY
+    except BaseException as error:
+        (<list>run.error).append(error)
+        atomic_add(&run.cancelled, 1)
+    if team_is_lost(&run.team):
+        (<list>run.error).append(RuntimeError("a signal handler forked the process during a call"))
+
+
+cdef void compute_strips(
+    Run* run, const StepData* s, bint front, int seat, Py_ssize_t* taken, Py_ssize_t* done,
+) noexcept nogil:
+    """Compute strips of a phase until none is left, and say so if these were the last ones."""
+    cdef float* scratch = run.scratch + seat * run.scratch_floats
+    cdef Py_ssize_t strips = s.front_strips if front else s.strips, mine = 0
+    cdef Py_ssize_t strip = atomic_add(taken, 1)
+    while strip < strips:
+        if not atomic_read(&run.cancelled):
+            if front:
                 s.op.front(s, strip, scratch)
-                strip = counter_next(&run.counters[2 * i])
-            if run.threads > 1:
-                team_barrier()
-        strip = counter_next(&run.counters[2 * i + 1])
-        while strip < s.strips:
-            s.op.strip(s, strip, scratch)
-            strip = counter_next(&run.counters[2 * i + 1])
-        if stamps != NULL:
-            stamps[i + 1] = seconds()
-        if run.threads > 1:
-            team_barrier()
+            else:
+                s.op.strip(s, strip, scratch)
+        mine += 1
+        if seat == 0:
+            run.since += 1
+            if run.since == STRIPS_BETWEEN_LOOKS:
+                run.since = 0
+                if seconds() > run.look:
+                    run.look = seconds() + LOOK_SECONDS
+                    look_for_signals(run)
+        strip = atomic_add(taken, 1)
+    if mine and atomic_add(done, mine) + mine == strips:
+        if run.stamps != NULL and not front:
+            run.stamps[s - run.steps + 1] = seconds()
+        team_complete(&run.team)
 
 
-cdef void run_team(const Run* run) noexcept nogil:
-    if run.threads == 1:
-        run_member(run, 0)
-    else:
-        with parallel(num_threads=run.threads):
-            run_member(run, threadid())
+cdef void compute_steps(Team* team, int seat) noexcept nogil:
+    """Compute one thread's share of all steps."""
+    cdef Run* run = <Run*>team
+    cdef Py_ssize_t i, phases = 0
+    cdef const StepData* s
+    cdef Counters* taken
+    cdef unsigned long long mode = float_mode_flush()
+    for i in range(run.count):
+        s, taken = &run.steps[i], &run.counters[i]
+        if s.front_strips:
+            phases += 1
+            compute_strips(run, s, True, seat, &taken.front, &taken.front_done)
+            if team_is_lost(team):
+                break
+            team_wait(team, phases)
+        if s.strips:
+            phases += 1
+            compute_strips(run, s, False, seat, &taken.main, &taken.main_done)
+            if team_is_lost(team):
+                break
+            team_wait(team, phases)
+    float_mode_restore(mode)
+
+
+cdef void run_team(Run* run) noexcept nogil:
+    """Compute all steps, and free the run with its last thread."""
+    cdef double start = seconds()
+    if run.stamps != NULL:
+        run.stamps[0] = start
+    run.look = start + LOOK_SECONDS
+    run.team.compute = compute_steps
+    team_run(&run.team)

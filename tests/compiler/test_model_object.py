@@ -135,7 +135,7 @@ def test_an_example_beside_a_batch_is_refused() -> None:
 
 
 def test_python_threads_may_share_a_model() -> None:
-    """Eight at once, each with its own input, batch size and OpenMP threads in turn."""
+    """Eight at once, each with its own input, batch size and threads in turn."""
     graph = two_inputs()
     weights = graph.init_weights(1)
     shared = [graph.compile(weights, threads) for threads in (1, 2)]

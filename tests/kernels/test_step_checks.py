@@ -246,8 +246,8 @@ def test_runs(isa):
     refused(ValueError, "contiguous", (x, np.repeat(second, 2)[::2], y), 2)
     refused(ValueError, "read-only", (x, second, frozen), 2)
     refused(MemoryError, "no memory", (x, second, y), 2**62)
-    with pytest.raises(ValueError, match="stamps must have 2 x 3 elements, got 3"):
-        program.run((x, second, y), 2, 2, np.zeros(3))
+    with pytest.raises(ValueError, match="stamps must have 3 elements, got 2"):
+        program.run((x, second, y), 2, 2, np.zeros(2))
     with pytest.raises(TypeError, match="float64"):
         program.run((x, second, y), 2, 1, np.zeros(3, np.float32))
 
