@@ -120,7 +120,9 @@ def headers(files: list[str], texts: dict[str, str]) -> list[str]:
     found: list[str] = []
     for name in names:
         compiler = (sysconfig.get_config_var("CC") or "cc").split()[:1]
-        listed = subprocess.run([*compiler, "-MM", "-I", str(SRC), str(SRC / name)], capture_output=True, text=True)
+        listed = subprocess.run(
+            [*compiler, "-MM", "-I", str(SRC), str(SRC / name)], capture_output=True, text=True
+        )
         read = re.findall(r"src/([\w/]+\.h)", listed.stdout) or [name]
         found += [header for header in read if header not in found]
     return found

@@ -140,15 +140,17 @@ print((out == 0).all())
 
 
 FORK = """
+def tell(*words):  # with one write, because parent and child share the pipe
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 def handler(*_):
     global child
     child = os.fork()
 at_once(handler)
 try:
     dsconv.conv2d(x, weight, threads=THREADS, out=out)
-    print((out == 0).all(), flush=True)
+    tell((out == 0).all())
 except RuntimeError as error:
-    print(error, (dsconv.conv2d(x[:, :8], weight, threads=2) == 0).all(), flush=True)
+    tell(error, (dsconv.conv2d(x[:, :8], weight, threads=2) == 0).all())
 if child == 0:
     os._exit(0)
 os.wait()
