@@ -3,7 +3,8 @@
 Each function returns ``(y, mult_adds)``: the float64 result, and the number of multiply-adds,
 counted one by one as they are done. A tap on the zero padding is a multiplication like any other,
 so the number equals the closed form of `dsconv.cost`. Operations other than convolutions and dense
-layers return 0. The fast kernels are tested against these loops and share nothing with them.
+layers return 0. The fast kernels are tested against these loops and share nothing with them. They
+take numbers below 2^-126, the smallest normal float32, for zero; these loops do not.
 
 Maps are NHWC: ``x`` is a batch (N, H, W, C) or one image (H, W, C), and the result has the same
 rank. ``stride`` and ``dilation`` are an int or (rows, columns). ``padding`` is "same" (the rule of

@@ -27,8 +27,9 @@ its magnitude, and it holds again for a batch norm of a batch norm.
 **Other layers** take the bound of the inputs through their Lipschitz constant and add their own
 roundings; each rule below says which. `exp`, `pow` and `tanh` count as `ELEMENTARY` roundings.
 
-Underflow: a result below 2**-126 may be flushed to zero, which adds `TINY` per operation. Overflow
-is not covered, nor are weights that underflow when a batch norm is folded into them. The exact
+Underflow: a number below 2**-126 may count as zero. A result that does adds `TINY` per operation;
+an input of the graph that does is off by its size. Overflow is not covered, nor are weights that
+underflow, be it when a batch norm is folded into them. The exact
 values are themselves computed, in double precision: that error, n 2**-53 per unit of magnitude, is
 well below n (n + 1) u**2 / 2, by which gamma(n) exceeds (1 + u)**n - 1.
 """
@@ -114,11 +115,15 @@ def interpret_with_bounds(
         Two float64 batches for each of `graph.outputs`.
     """
     inputs = {
-        name: Tensor(value, np.abs(value - value.astype(np.float32)))
+        name: Tensor(value, np.abs(value - _flushed(value.astype(np.float32))))
         for name, value in checked_inputs(graph, x).items()
     }
     outputs = run_layers(graph, weights, inputs, evaluate_with_bounds)
     return tuple((tensor.value, tensor.error) for tensor in outputs)
+
+
+def _flushed(x: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(x) < TINY, 0, x)
 
 
 def evaluate_with_bounds(layer: Layer, weights: Weights, *inputs: Tensor) -> tuple[Tensor, ...]:
