@@ -15,6 +15,7 @@ enum { CACHE_LINE = 64, HUGE_PAGE = 2 << 20 };
 #endif
 #ifdef _WIN32
 #include <malloc.h>
+#include <windows.h>
 static inline void *memory_take(size_t bytes) { return _aligned_malloc(bytes, CACHE_LINE); }
 static inline void memory_give(void *p) { _aligned_free(p); }
 #else
@@ -31,15 +32,18 @@ static inline void *memory_take(size_t bytes) {
 static inline void memory_give(void *p) { free(p); }
 #endif
 
-/* Seconds from some start, for profiles. */
+/* Return the seconds from some start, for profiles and short waits. */
 static inline double seconds(void) {
-    struct timespec now;
 #ifdef _WIN32
-    timespec_get(&now, TIME_UTC);
+    LARGE_INTEGER ticks, per_second;
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&per_second);
+    return (double)ticks.QuadPart / (double)per_second.QuadPart;
 #else
+    struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-#endif
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+#endif
 }
 
 /* Take numbers below 2^-126 for zero on this thread, in operands and in results: arithmetic with them

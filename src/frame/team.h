@@ -31,7 +31,7 @@ struct Team {
     void (*compute)(Team *team, int seat);      /* what each thread does, with a seat of its own */
     int seats, taken;           /* seat 0 is the caller's; `taken` and `next` belong to the pool */
     Team *next;
-    ptrdiff_t holders;          /* threads that may still look at this team */
+    ptrdiff_t holders;          /* threads that may still look at this team; 0 before `team_run` */
     ptrdiff_t complete;         /* phases that are complete */
     ptrdiff_t asleep;           /* threads that sleep until the next phase is complete */
     ptrdiff_t forks;            /* of the process, when the team was opened */
@@ -90,6 +90,7 @@ static inline void team_leave(Team *team) {
 
 /* A worker: take a seat in any open team, compute, and so on for ever. */
 static ThreadResult THREAD_CALL pool_thread(void *nothing) {
+    (void)nothing;
     lock(&pool.lock);
     for (;;) {
         Team *team = pool.open;
@@ -166,7 +167,7 @@ static inline void pool_withdraw(Team *team) {
 /* Compute with the caller and the workers that are free; return when all phases are complete. */
 static inline void team_run(Team *team) {
     team->taken = 1;
-    team->holders = 1;
+    atomic_add(&team->holders, 1);
     team->forks = pool.forks;
     lock_init(&team->lock, &team->completion);
     if (team->seats > 1) pool_offer(team);
