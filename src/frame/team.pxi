@@ -15,9 +15,8 @@ cdef extern from "frame/team.h" nogil:
     void team_complete(Team* team)
     bint team_is_lost(const Team* team)
 
-cdef enum:
-    STRIPS_BETWEEN_LOOKS = 4      # looks at the clock: 25 ns each
 cdef double LOOK_SECONDS = 0.05   # between two looks for signals, which may have to wait for the GIL
+cdef double LONG_SECONDS = 0.01   # between two looks at the clock
 
 cdef struct Counters:             # of one step
     Py_ssize_t front, front_done  # strips of the first phase that are taken, and that are done
@@ -31,14 +30,17 @@ cdef struct Run:
     double* stamps                # (count + 1,): when the run began and when each step was complete
     float* scratch                # (seats, scratch_floats)
     Py_ssize_t scratch_floats
-    double look                   # when the caller looks for signals again
-    int since                     # strips that it has computed since it looked at the clock
+    double clock                  # when the caller last looked at the clock, which takes 50 ns
+    int until                     # strips that it computes until it looks at the clock again
+    double look                   # when it looks for signals again
+    unsigned long long mode       # of the caller's floating-point numbers
     Py_ssize_t cancelled          # strips are taken as before, but not computed
     void* error                   # list for the exception of a signal handler
 
 
 cdef void look_for_signals(Run* run) noexcept with gil:
     """Let Python handle signals, as it does on its main thread; an exception cancels the run."""
+    float_mode_restore(run.mode)
     try:
         PyErr_CheckSignals()
         if threading.current_thread() is not threading.main_thread():
@@ -48,6 +50,17 @@ cdef void look_for_signals(Run* run) noexcept with gil:
         atomic_add(&run.cancelled, 1)
     if team_is_lost(&run.team):
         (<list>run.error).append(RuntimeError("a signal handler forked the process during a call"))
+    float_mode_flush()
+
+
+cdef void look_at_clock(Run* run) noexcept nogil:
+    """Look for signals from time to time, and at the clock more often if strips are long."""
+    cdef double now = seconds()
+    run.until = 1 if now > run.clock + LONG_SECONDS else 4
+    run.clock = now
+    if now > run.look:
+        run.look = now + LOOK_SECONDS
+        look_for_signals(run)
 
 
 cdef void compute_strips(
@@ -65,12 +78,9 @@ cdef void compute_strips(
                 s.op.strip(s, strip, scratch)
         mine += 1
         if seat == 0:
-            run.since += 1
-            if run.since == STRIPS_BETWEEN_LOOKS:
-                run.since = 0
-                if seconds() > run.look:
-                    run.look = seconds() + LOOK_SECONDS
-                    look_for_signals(run)
+            run.until -= 1
+            if run.until <= 0:
+                look_at_clock(run)
         strip = atomic_add(taken, 1)
     if mine and atomic_add(done, mine) + mine == strips:
         if run.stamps != NULL and not front:
@@ -85,6 +95,8 @@ cdef void compute_steps(Team* team, int seat) noexcept nogil:
     cdef const StepData* s
     cdef Counters* taken
     cdef unsigned long long mode = float_mode_flush()
+    if seat == 0:
+        run.mode = mode
     for i in range(run.count):
         s, taken = &run.steps[i], &run.counters[i]
         if s.front_strips:
@@ -107,6 +119,6 @@ cdef void run_team(Run* run) noexcept nogil:
     cdef double start = seconds()
     if run.stamps != NULL:
         run.stamps[0] = start
-    run.look = start + LOOK_SECONDS
+    run.clock, run.look, run.until = start, start + LOOK_SECONDS, 1
     run.team.compute = compute_steps
     team_run(&run.team)
