@@ -19,19 +19,24 @@ cdef class Program:
     ----------
     arena : int
         Floats of array 0 for one image: as far as the steps reach.
+    gap : str or None
+        The first place where it is not certain that what is read was written before (written.pxi).
     """
     cdef readonly tuple steps
     cdef readonly Py_ssize_t arena
+    cdef readonly str gap
     cdef tuple sizes                # floats of each array for one image
     cdef Py_ssize_t inputs
 
     def __cinit__(self, steps not None, tuple inputs not None, tuple outputs not None):
         cdef Step step
         cdef const Geometry* g
+        cdef Written written
         self.steps, self.sizes, self.inputs = tuple(steps), inputs + outputs, len(inputs)
         for size in self.sizes:
             if not 1 <= size <= MOST_FLOATS:
                 raise ValueError(f"arrays must have from 1 to {MOST_FLOATS:.0f} floats, got {size}")
+        written = Written(self.sizes, self.inputs)
         for number, item in enumerate(self.steps):
             if not isinstance(item, Step):
                 raise TypeError(f"steps must be Step objects, got {type(item).__name__} as step {number}")
@@ -42,6 +47,12 @@ cdef class Program:
             self.reach(name, "writes", step.y, output_floats(g), self.inputs + 1)
             if step.residual.array >= 0:
                 self.reach(name, "reads", step.residual, step.data.op.second(g), 1)
+                written.read(name, step.residual.array, step.residual.offset, step.data.op.second(g))
+            written.read(name, step.x.array, step.x.offset, <double>g.h * g.w * g.c)
+            written.write(step.y, &step.data)
+        for i, size in enumerate(outputs, self.inputs + 1):
+            written.read("the caller", i, 0, size)
+        self.gap = written.gap
         self.arena = round_up(self.arena, 16)
 
     cdef int reach(self, str name, str does, Place place, double floats, Py_ssize_t first) except -1:
@@ -54,8 +65,7 @@ cdef class Program:
             size = self.sizes[place.array - 1]
         if place.offset < 0 or end > size:
             raise ValueError(f"{name} {does} floats {place.offset} to {end:.0f} of "
-                             f"{'array ' + str(place.array) if place.array else 'the arena'}, "
-                             f"which has {'' if place.array else 'at most '}{size:.0f}")
+                             f"{array_name(place.array)}, which has {'' if place.array else 'at most '}{size:.0f}")
         if not place.array:
             self.arena = max(self.arena, <Py_ssize_t>end)
         return 0
