@@ -14,8 +14,8 @@ from typing import Any, Self
 class Deadline:
     """Within its block, end all connections once so many seconds have passed.
 
-    A timeout of a socket counts silence alone, so a server that sends a byte now and then could hold
-    its caller for ever. A look at the clock between two reads does not help while headers are read.
+    A timeout of a socket counts silence alone, so a server that sends a byte now and then could
+    hold its caller for ever. A look at the clock between two reads does not help while headers are read.
     So a timer shuts the connections down, and whatever waits for one of them goes on with an error.
 
     Raises

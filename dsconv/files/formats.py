@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from dsconv.files.reading import open_file
+from dsconv.arguments.files import open_file
 
 COMPILED = b"dsconv "  # begins a .dsconv file
 ZIP = b"PK\x03\x04"  # begins an archive, unless it is empty
@@ -43,7 +43,8 @@ def format_of(path: str | os.PathLike[str]) -> str:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the format is unknown, or this is no regular file; names the file and what it seems to be.
+        If the format is unknown, or this is no regular file; names the file and says what it
+        seems to be.
     """
     path = os.fspath(path)
     with open_file(path) as file:

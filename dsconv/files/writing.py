@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from dsconv.files.reading import check_regular
+from dsconv.arguments.files import check_regular
 
 try:
     import fcntl

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dsconv.files.reading import open_file
+from dsconv.arguments.files import open_file
 from dsconv.images.preprocessing import check_pixels, pillow
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 
-from dsconv.files.reading import open_file
+from dsconv.arguments.files import open_file
 
 MAX_DIMENSIONS = 32
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])  # NumPy has none: it stands for the bits in a file

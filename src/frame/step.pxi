@@ -68,12 +68,12 @@ cdef class Step:
 
     @property
     def mult_adds(self):
-        """The multiply-adds of convolutions for one image, an integer."""
+        """Return the multiply-adds of convolutions for one image, an integer."""
         return 0 if self.data.op.mult_adds == NULL else int(self.data.op.mult_adds(&self.data.g))
 
     @property
     def work(self):
-        """About how many operations one image takes."""
+        """Return about how many operations one image takes."""
         return self.data.op.work(&self.data)
 
     cdef hold_weights(self):

@@ -80,7 +80,7 @@ cdef Rows rows_of(const StepData* s) noexcept:
 
 
 cdef class Written:
-    """What the steps of a program have written so far.
+    """Follow the steps of a program: what they have written so far, and the first gap.
 
     `sizes` are the floats of inputs and outputs for one image, of which the first `inputs` are
     there from the start.

@@ -14,8 +14,8 @@ from hostile import MEGABYTE, at_most
 
 import dsconv
 from dsconv import images, weights
+from dsconv.arguments.files import open_file, read_bytes
 from dsconv.files.load import load
-from dsconv.files.reading import open_file, read_bytes
 from dsconv.onnx.reading.model import read_onnx
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")

@@ -1,4 +1,4 @@
-"""Files that are written: whole or not at all, with their old mode, and never over a special one."""
+"""Files that are written: whole or not at all, with their old mode, never over a special one."""
 
 from __future__ import annotations
 

@@ -108,6 +108,7 @@ def test_what_is_refused(write: Any, message: str) -> None:
     ("chunk", "message"),
     [
         (zlib.compress(bytes(4 * 10**7)), "a chunk has 401 bytes, not 400"),  # read no further
+        (bytes(2**17), "the chunk at .0,. is longer in the file than unpacked"),
         (b"no deflate stream", "deflate"),
         (zlib.compress(bytes(396)), "396 bytes, not 400"),
     ],

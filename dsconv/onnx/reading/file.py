@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dsconv.files.reading import read_bytes
+from dsconv.arguments.files import read_bytes
 from dsconv.onnx.reading.values import Constant
 from dsconv.weights.file import MAX_DIMENSIONS, shorten
 
