@@ -95,8 +95,8 @@ class NamedProgram:
         self.check = check
         sizes = (tuple(map(math.prod, shapes.values())) for shapes in (inputs, outputs))
         program = kernels.Program(self.steps, *sizes)
-        if program.gap is not None:
-            raise ValueError(program.gap)
+        if gap := program.gap():
+            raise ValueError(gap)
         self.run, self.arena = program.run, program.arena
         counts = [step.mult_adds for step in self.steps]
         self.mult_adds = [sum(counts[start:end]) for start, end in pairwise(ends)]

@@ -19,24 +19,19 @@ cdef class Program:
     ----------
     arena : int
         Floats of array 0 for one image: as far as the steps reach.
-    gap : str or None
-        The first place where it is not certain that what is read was written before (written.pxi).
     """
     cdef readonly tuple steps
     cdef readonly Py_ssize_t arena
-    cdef readonly str gap
     cdef tuple sizes                # floats of each array for one image
     cdef Py_ssize_t inputs
 
     def __cinit__(self, steps not None, tuple inputs not None, tuple outputs not None):
         cdef Step step
         cdef const Geometry* g
-        cdef Written written
         self.steps, self.sizes, self.inputs = tuple(steps), inputs + outputs, len(inputs)
         for size in self.sizes:
             if not 1 <= size <= MOST_FLOATS:
                 raise ValueError(f"arrays must have from 1 to {MOST_FLOATS:.0f} floats, got {size}")
-        written = Written(self.sizes, self.inputs)
         for number, item in enumerate(self.steps):
             if not isinstance(item, Step):
                 raise TypeError(f"steps must be Step objects, got {type(item).__name__} as step {number}")
@@ -47,12 +42,6 @@ cdef class Program:
             self.reach(name, "writes", step.y, output_floats(g), self.inputs + 1)
             if step.residual.array >= 0:
                 self.reach(name, "reads", step.residual, step.data.op.second(g), 1)
-                written.read(name, step.residual.array, step.residual.offset, step.data.op.second(g))
-            written.read(name, step.x.array, step.x.offset, <double>g.h * g.w * g.c)
-            written.write(step.y, &step.data)
-        for i, size in enumerate(outputs, self.inputs + 1):
-            written.read("the caller", i, 0, size)
-        self.gap = written.gap
         self.arena = round_up(self.arena, 16)
 
     cdef int reach(self, str name, str does, Place place, double floats, Py_ssize_t first) except -1:
@@ -69,6 +58,16 @@ cdef class Program:
         if not place.array:
             self.arena = max(self.arena, <Py_ssize_t>end)
         return 0
+
+    def gap(self):
+        """Say where it is not certain that what is read was written before, or return None."""
+        cdef Written written = Written(self.sizes, self.inputs)
+        cdef Step step
+        for number, step in enumerate(self.steps):
+            written.follow(f"step {number} ({step.op})", step)
+        for i in range(self.inputs, len(self.sizes)):
+            written.read("the caller", Place(i + 1, 0), self.sizes[i])
+        return written.gap
 
     def run(self, tuple arrays not None, Py_ssize_t n, int threads, stamps=None):
         """Run the steps on `arrays`, C-contiguous float32 arrays of n images.

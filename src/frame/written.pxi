@@ -3,8 +3,8 @@
 # The memory of a call is not cleared: the arena is a block of earlier runs, perhaps of another
 # model, and outputs are new arrays. A program in which a step reads a float that no step before it
 # has written, or which leaves a float of an output as it was, would hand out what was there before.
-# So Program follows its steps once, when it is made, and says where it cannot prove that there is
-# no such float. A model refuses such a program. The compiler makes none.
+# So Program.gap follows the steps and says where it cannot prove that there is no such float. Every
+# model asks once, when it is made, and refuses such a program. The compiler makes none.
 #
 # The floats of an array that are written are a sorted list of bounds: first, end, first, end, ...
 #
@@ -93,11 +93,19 @@ cdef class Written:
         self.arrays = [[]] + [[0, size] if i < inputs else [] for i, size in enumerate(sizes)]
         self.parts = {}
 
-    cdef int read(self, str reader, Py_ssize_t array, Py_ssize_t offset, double floats) except -1:
+    cdef int follow(self, str name, Step step) except -1:
+        """Enter the maps of a step, which lie within their arrays."""
+        cdef const Geometry* g = &step.data.g
+        self.read(name, step.x, <double>g.h * g.w * g.c)
+        if step.residual.array >= 0:
+            self.read(name, step.residual, step.data.op.second(g))
+        return self.write(step.y, &step.data)
+
+    cdef int read(self, str reader, Place place, double floats) except -1:
         """Enter what a step or the caller reads, which should be there."""
-        cdef Py_ssize_t end = offset + <Py_ssize_t>floats
-        if self.gap is None and not has_floats(self.arrays[array], offset, end):
-            self.gap = (f"{reader} reads floats {offset} to {end} of {array_name(array)}, "
+        cdef Py_ssize_t end = place.offset + <Py_ssize_t>floats
+        if self.gap is None and not has_floats(self.arrays[place.array], place.offset, end):
+            self.gap = (f"{reader} reads floats {place.offset} to {end} of {array_name(place.array)}, "
                         "but the steps before do not write all of them")
         return 0
 

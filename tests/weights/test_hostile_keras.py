@@ -112,7 +112,7 @@ def test_what_is_refused(write: Any, message: str) -> None:
         (b"no deflate stream", "deflate"),
         (zlib.compress(bytes(396)), "396 bytes, not 400"),
     ],
-    ids=["too much", "spoilt", "short"],
+    ids=["too much", "too long", "spoilt", "short"],
 )
 def test_a_chunk_that_does_not_unpack_to_its_size(chunk: bytes, message: str) -> None:
     def write(file: Any) -> None:
