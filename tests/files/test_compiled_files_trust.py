@@ -42,7 +42,7 @@ UNWRITTEN = "but the steps before do not write all of them"
         (["zero 1:0 2:0 - oc=2047"], "the caller reads floats 0 to 2048 of array 2"),
         (
             [
-                "zero 1:0 0:0 - oc=2047",
+                "zero 1:0 0:0 - oc=2048",
                 "add 0:0 2:0 0:1 c=2048 oc=2048",
             ],
             "step 1 .add. reads floats 1 to 2049 of the arena",
