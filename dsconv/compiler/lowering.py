@@ -70,7 +70,7 @@ def lower(graph: Structure, weights: FoldedWeights, *, winograd: bool = False) -
     for source, output in places.copies:
         to = places.output_place(output)
         plans.append(copy_plan(places.size(source), places.place(source), to))
-        lines.append(LayerLine(output, "copy", 0, 0, 1))
+        lines.append(LayerLine(output, "copy", 0, 1))
     steps, floats = pack_steps(dispatch.kernels, plans)
     return NamedProgram(
         dispatch.kernels,
@@ -87,7 +87,7 @@ def lower(graph: Structure, weights: FoldedWeights, *, winograd: bool = False) -
 def _line(graph: Structure, name: str, steps: int) -> LayerLine:
     layer, shapes = graph.nodes[name].layer, graph.input_shapes(name)
     parameters = layer.weights(shapes) if isinstance(layer, Fused) else 0
-    return LayerLine(name, layer.label, layer.mult_adds(shapes), parameters, steps)
+    return LayerLine(name, layer.label, parameters, steps)
 
 
 def _features(graph: Structure, places: Places, ends: dict[str, int]) -> Features | None:

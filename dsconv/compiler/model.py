@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # thirteen; for MobileNetV2 8.7 ms one at a time, 7.7 four and 8.2 thirteen (AVX2).
 CHUNK_BYTES = 10 << 20  # of the arena in one run
 
-PICKLE = 4  # version of what is in a pickle
+PICKLE = 5  # version of what is in a pickle
 
 
 class Model:
@@ -57,6 +57,7 @@ class Model:
         self._program = program
         self.inputs, self.outputs = program.inputs, program.outputs
         self.arena_bytes = 4 * program.unshared, 4 * program.arena
+        self._mult_adds = sum(program.mult_adds)
         self._chunk = max(1, CHUNK_BYTES // max(self.arena_bytes[1], 1))
 
     def __call__(self, x: Any) -> Any:
@@ -118,7 +119,10 @@ class Model:
         threads = self._threads(count)
         layers, total, peak = self._program.layers, [], Peak(self._program.kernels)
         starts = np.cumsum([0] + [layer.steps for layer in layers])
-        profiles = [StepProfile(*layer[:4], []) for layer in layers]
+        profiles = [
+            StepProfile(layer.name, layer.kind, mult_adds, layer.parameters, [])
+            for layer, mult_adds in zip(layers, self._program.mult_adds, strict=True)
+        ]
         for _ in range(integer(repeats, "repeats")):
             peak.sample()
             times = np.zeros(len(layers))
@@ -147,7 +151,7 @@ class Model:
 
     def _threads(self, images: int) -> int:
         """Return the threads of a call; by default a network of a few microseconds runs on one."""
-        if self.threads is None and images * self._program.mult_adds < 1 << 20:
+        if self.threads is None and images * self._mult_adds < 1 << 20:
             return 1
         return threads_or_default(self.threads)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+from dsconv.files.deadline import Deadline
+from dsconv.files.writing import replacing
 from dsconv.text.terminal import Progress
 
 _CHUNK = 1 << 16  # bytes
@@ -24,13 +25,13 @@ def download(
     *,
     progress: bool | None = None,
     timeout: float = 30.0,
+    deadline: float = 3600.0,
 ) -> None:
     """Download `address` to `path`.
 
-    The bytes go to a temporary file in the same folder, which is renamed once it has the right
-    length and hash, and deleted otherwise: under its name the file is never there in part, and
-    several processes may download it at once. No more than `size` bytes are kept. Proxies are those
-    of the environment.
+    The file appears whole or not at all, once it has the right length and hash; several processes
+    may download it at once. No more than `size` bytes are kept, and none of an answer that only
+    redirects. Proxies are those of the environment.
 
     Parameters
     ----------
@@ -44,6 +45,9 @@ def download(
         Show a bar on stderr; None: if stderr is a terminal.
     timeout
         Seconds without a byte after which the server counts as dead.
+    deadline
+        Seconds after which the download is given up, whatever arrives. (Looking up the server's
+        name has the time limit of the system instead.)
 
     Raises
     ------
@@ -53,33 +57,30 @@ def download(
         If another file comes, or the address is not allowed.
     """
     _check(address)
-    opener = urllib.request.build_opener(_OnlyToHttps)
     request = urllib.request.Request(address, headers={"User-Agent": "dsconv"})
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
     try:
-        with (
-            opener.open(request, timeout=timeout) as response,
-            open(temporary, "xb") as file,
-            Progress(path.name, size, "MB", progress) as bar,
-        ):
-            digest = hashlib.sha256()
-            done = 0
-            while chunk := response.read1(min(_CHUNK, size + 1 - done)):
-                done += len(chunk)
-                if done > size:
-                    raise ValueError(f"the file there is larger than {size:,} bytes")
-                digest.update(chunk)
-                file.write(chunk)
-                bar.update(done)
-        if done < size:
-            raise ValueError(f"it ended after {done:,} of {size:,} bytes")
-        if digest.hexdigest() != sha256:
-            raise ValueError(f"the file there has the SHA-256 {digest.hexdigest()}")
-        os.replace(temporary, path)
+        with Deadline(deadline) as limit:
+            opener = urllib.request.build_opener(_OnlyToHttps, *limit.handlers())
+            with (
+                opener.open(request, timeout=timeout) as response,
+                replacing(path) as file,
+                Progress(path.name, size, "MB", progress) as bar,
+            ):
+                digest = hashlib.sha256()
+                done = 0
+                while chunk := response.read1(min(_CHUNK, size + 1 - done)):
+                    done += len(chunk)
+                    if done > size:
+                        raise ValueError(f"the file there is larger than {size:,} bytes")
+                    digest.update(chunk)
+                    file.write(chunk)
+                    bar.update(done)
+                if done < size:
+                    raise ValueError(f"it ended after {done:,} of {size:,} bytes")
+                if digest.hexdigest() != sha256:
+                    raise ValueError(f"the file there has the SHA-256 {digest.hexdigest()}")
     except http.client.HTTPException as error:
         raise OSError(f"the server broke the protocol: {error!r}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check(address: str) -> None:
@@ -91,11 +92,12 @@ def _check(address: str) -> None:
 
 
 class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
-    """Follow redirects to https only, also from http."""
+    """Follow redirects to https only, also from http, without reading what else they answer."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
+        fp.close()  # else urllib reads the whole answer before it follows
         if urllib.parse.urlsplit(newurl).scheme != "https":
             raise ValueError(f"it redirects to {newurl!r}, and only https addresses are allowed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from dsconv.arguments.files import open_file
+
 COMPILED = b"dsconv "  # begins a .dsconv file
 ZIP = b"PK\x03\x04"  # begins an archive, unless it is empty
 EMPTY_ZIP = b"PK\x05\x06"
@@ -41,10 +43,11 @@ def format_of(path: str | os.PathLike[str]) -> str:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the format is unknown; names the file and what it seems to be.
+        If the format is unknown, or this is no regular file; names the file and says what it
+        seems to be.
     """
     path = os.fspath(path)
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         head = file.read(1024)
     if head.startswith(COMPILED):
         return "dsconv"

@@ -20,6 +20,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from dsconv.arguments.files import read_bytes
 from dsconv.arguments.numbers import integer
 from dsconv.files.formats import format_of
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from dsconv.compiler.model import Model
 
 __all__ = ["load"]
+
+_MOST_LABELS = 4 << 20  # bytes of text
+WORK_LIMIT = 1e12  # operations for an image; the largest network built in takes 1e11
 
 Labels = Sequence[str] | str | os.PathLike  # names, or a text file with one in each line
 
@@ -38,13 +42,17 @@ def load(
     resolution: int | None = None,
     classes: int | None = None,
     labels: Labels | None = None,
+    mmap: bool = True,
+    verify: bool = False,
+    work_limit: float | None = WORK_LIMIT,
 ) -> Any:
     """Load a network, from a file or by the name of published weights.
 
     The names and shapes in a weight file tell the family of files that it belongs to, and with it
     widths, classes, padding, epsilon and the preparation of pictures; .onnx and .dsconv files hold
     their network. Nothing in a file is executed. A .dsconv file is mapped into memory: it must not
-    be overwritten in its place while the model is in use, only deleted or replaced.
+    be overwritten in its place while the model is in use, only deleted or replaced. If it is cut
+    short during a call, the process ends with SIGBUS. `mmap=False` is the remedy.
 
     Parameters
     ----------
@@ -62,6 +70,15 @@ def load(
     labels : sequence of str, or path, optional
         Names of the classes in the order of the outputs, or a text file with one in each line.
         Not for .onnx.
+    mmap : bool, optional
+        False reads the weights of a .dsconv file into memory, so that whatever becomes of the file
+        does not matter. Other files are always read.
+    verify : bool, optional
+        True compares the weights of a .dsconv file with the checksum in it, which reads all of
+        them. Only for .dsconv; the rest of such a file is compared in any case.
+    work_limit : float, optional
+        The most operations that one image may take, as counted on the steps of the model: a few
+        bytes can describe a network that runs for days. None: no limit.
 
     Returns
     -------
@@ -74,25 +91,46 @@ def load(
     FileNotFoundError
         If there is no such file and no such name.
     ValueError, TypeError
-        If the file is damaged, of another format or the weights of no known network, if it has
-        not as many classes as `classes` or `labels`, or if an option does not apply to such files.
+        If the file is damaged, of another format or the weights of no known network, if it is a
+        FIFO, a device or a socket, if it has not as many classes as `classes` or `labels`, if it
+        takes more work than `work_limit`, or if an option does not apply to such files.
     """
     path = _find(path_or_name)
     threads = None if threads is None else integer(threads, "threads")
     form = format_of(path)
+    if form != "dsconv":
+        _refuse(path, "a file that is no compiled model", verify=verify or None)
     if form == "onnx":
         options = {"resolution": resolution, "classes": classes, "labels": labels}
         _refuse(path, "a file that holds its graph", **options)
         from dsconv.onnx.reading.model import load_onnx
 
-        return load_onnx(path, threads)
+        return _within(work_limit, path, load_onnx(path, threads))
     classes = None if classes is None else integer(classes, "classes")
     resolution = None if resolution is None else integer(resolution, "resolution")
     names = None if labels is None else _labels(labels)
     if form == "dsconv":
+        from dsconv.files.compiled import load_compiled
+
         _refuse(path, "a compiled model", resolution=resolution)
-        return _load_compiled(path, threads, classes, names)
-    return _load_weights(path, threads, resolution, classes, names)
+        model = load_compiled(path, threads, mmap=mmap, verify=verify)
+        _check_classes(path, getattr(model, "classes", None), classes, names)
+        if names is not None:  # it has classes
+            model._labels = tuple(names)  # type: ignore[attr-defined]
+    else:
+        model = _load_weights(path, threads, resolution, classes, names)
+    return _within(work_limit, path, model)
+
+
+def _within(work_limit: float | None, path: str, model: Model) -> Model:
+    """Return the model, unless it takes more work than allowed."""
+    work = model._program.work
+    if work_limit is not None and not work <= work_limit:
+        raise ValueError(
+            f"{path}: one image takes about {work:.3g} operations, and work_limit is "
+            f"{work_limit:.3g}; work_limit=None loads the model all the same"
+        )
+    return model
 
 
 def _load_weights(
@@ -128,19 +166,6 @@ def _load_weights(
     return model
 
 
-def _load_compiled(
-    path: str, threads: int | None, classes: int | None, labels: Sequence[str] | None
-) -> Model:
-    """Return the model in a .dsconv file."""
-    from dsconv.files.compiled import load_compiled
-
-    model = load_compiled(path, threads)
-    _check_classes(path, getattr(model, "classes", None), classes, labels)
-    if labels is not None:  # it has classes
-        model._labels = tuple(labels)  # type: ignore[attr-defined]
-    return model
-
-
 def _find(path_or_name: str | os.PathLike[str]) -> str:
     """Return the path of a file, or of the published weights of this name."""
     path = os.fspath(path_or_name)
@@ -169,11 +194,10 @@ def _refuse(path: str, what: str, **options: object) -> None:
 def _labels(labels: Labels) -> list[str]:
     """Return the names of classes, given as they are or as a text file."""
     if isinstance(labels, (str, os.PathLike)):
-        with open(labels, encoding="utf-8-sig") as file:
-            try:
-                return file.read().rstrip().splitlines()
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{os.fspath(labels)}: labels must be UTF-8: {error}") from None
+        try:
+            return read_bytes(labels, _MOST_LABELS).decode("utf-8-sig").rstrip().splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{os.fspath(labels)}: labels must be UTF-8: {error}") from None
     if not isinstance(labels, Sequence) or not all(isinstance(name, str) for name in labels):
         raise TypeError(f"labels must be names or the path of a text file, got {labels!r}")
     return list(labels)

@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from dsconv.arguments.files import open_file
+
 __all__ = ["PINNED", "PinnedFile", "fetch", "home", "names", "path_of"]
 
 
@@ -118,10 +120,12 @@ def fetch(
     *,
     progress: bool | None = None,
     timeout: float = 30.0,
+    deadline: float = 3600.0,
 ) -> str:
     """Return the path of a pinned file in a folder; download it if it is not there, as `path_of`.
 
-    `timeout` is the number of seconds without a byte after which a server counts as dead.
+    A server counts as dead after `timeout` seconds without a byte, and no download takes longer
+    than `deadline` seconds.
     """
     path = Path(folder) / file.name
     if path.exists():
@@ -133,7 +137,15 @@ def fetch(
 
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            download(address, path, file.size, file.sha256, progress=progress, timeout=timeout)
+            download(
+                address,
+                path,
+                file.size,
+                file.sha256,
+                progress=progress,
+                timeout=timeout,
+                deadline=deadline,
+            )
             return str(path)
         except (OSError, ValueError) as error:
             failures.append(f"download from {address} failed: {error}")
@@ -155,7 +167,7 @@ def _verify(path: Path, file: PinnedFile) -> None:
     if size != file.size:
         found = f"{size:,} bytes instead of {file.size:,}"
     else:
-        with open(path, "rb") as opened:
+        with open_file(path) as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
         if digest == file.sha256:
             return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dsconv.arguments.files import open_file
 from dsconv.images.preprocessing import check_pixels, pillow
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ def load(path: str | os.PathLike[str]) -> np.ndarray:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file cannot be decoded, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
+        If the file cannot be decoded, is no regular file, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
     ImportError
         If Pillow is not installed.
     """
     image_module = pillow()
     path = os.fspath(path)
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         try:
             with image_module.open(file, formats=_FORMATS) as picture:
                 check_pixels(picture.width, picture.height)

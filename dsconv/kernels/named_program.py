@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +20,6 @@ class LayerLine(NamedTuple):
 
     name: str
     kind: str
-    mult_adds: int  # for one image
     parameters: int  # kernel weights
     steps: int  # how many steps it became
 
@@ -61,11 +60,16 @@ class NamedProgram:
         `run(arrays, n, threads, stamps=None)` of the kernels' Program (src/frame/program.pxi).
     arena : int
         Floats of the arena for one image.
+    mult_adds : list of int
+        Multiply-adds of each layer for one image, counted on its steps.
+    work : float
+        About how many operations one image takes.
 
     Raises
     ------
     ValueError
-        If layers and steps do not fit each other, or the kernels refuse the steps.
+        If layers and steps do not fit each other, the kernels refuse the steps, or one of them may
+        read floats that nothing has written, which would give away what was in memory before.
     """
 
     def __init__(
@@ -91,8 +95,12 @@ class NamedProgram:
         self.check = check
         sizes = (tuple(map(math.prod, shapes.values())) for shapes in (inputs, outputs))
         program = kernels.Program(self.steps, *sizes)
+        if gap := program.gap():
+            raise ValueError(gap)
         self.run, self.arena = program.run, program.arena
-        self.mult_adds = sum(layer.mult_adds for layer in self.layers)
+        counts = [step.mult_adds for step in self.steps]
+        self.mult_adds = [sum(counts[start:end]) for start, end in pairwise(ends)]
+        self.work = sum(step.work for step in self.steps)
 
     def up_to_features(self, name: str) -> NamedProgram:
         """Return the program that ends at the features; it shares the weights.
@@ -109,7 +117,7 @@ class NamedProgram:
         layout = (1, 1, 1, 1, size), (0, 0, 0, 0, 1), (0, 0, 0, 0, 1), 0, 0
         copy = self.kernels.Step("copy", {"c": size, "oc": size}, place, output, layout=layout)
         ends = list(accumulate((layer.steps for layer in self.layers), initial=0))
-        layers = [*self.layers[: ends.index(count)], LayerLine("features", "copy", 0, 0, 1)]
+        layers = [*self.layers[: ends.index(count)], LayerLine("features", "copy", 0, 1)]
         return NamedProgram(
             self.kernels,
             [*self.steps[:count], copy],

@@ -5,7 +5,7 @@
     unshared 3512320                     floats of the arena if no two tensors shared memory
     input 224,224,3 input                shape and name, a line each
     output 1000 logits
-    layer 1 10838016 864 conv_3x3 conv0  steps, mult-adds, parameters, kind and name of a layer
+    layer 1 864 conv_3x3 conv0           steps, parameters, kind and name of a layer
     features 27 0:401408 1024            steps before the classifier, and its input: place and shape
     step separable 1:0 0:150528 - h=112 w=112 c=32 ... high=6.0 mid_weight=288@1216 ...
 
@@ -21,6 +21,7 @@ Nothing that is read is trusted: the kernels check each number before they use i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ from dsconv.kernels import dispatch
 from dsconv.kernels.named_program import Features, LayerLine, NamedProgram, Place
 from dsconv.text.lines import Fields, at_most_one, number, one, shape_lines, shape_of, shapes_of
 
-__all__ = ["program_lines", "program_of"]
+__all__ = ["packed_for", "program_lines", "program_of"]
 
 _AXES = 5  # of a copy
 _MOST_STEPS = 1 << 16
@@ -47,7 +48,7 @@ def program_lines(program: NamedProgram) -> Fields:
         "input": shape_lines(program.inputs),
         "output": shape_lines(program.outputs),
         "layer": [
-            f"{line.steps} {line.mult_adds} {line.parameters} {_word(line.kind)} {line.name}"
+            f"{line.steps} {line.parameters} {_word(line.kind)} {line.name}"
             for line in program.layers
         ],
         "features": []
@@ -57,6 +58,12 @@ def program_lines(program: NamedProgram) -> Fields:
         ],
         "step": [_step_line(step, program.floats, kernels.GEOMETRY) for step in program.steps],
     }
+
+
+def packed_for(fields: Fields, kernels: ModuleType) -> bool:
+    """Return true if the weights can be used as they lie, because these are their widths."""
+    widths = [str(kernels.lanes)], [str(kernels.block)]
+    return (fields.get("lanes"), fields.get("block")) == widths
 
 
 def program_of(
@@ -122,8 +129,8 @@ class DescribedStep(NamedTuple):
 
 
 def _layer(line: str) -> LayerLine:
-    steps, mult_adds, parameters, kind, name = line.split(" ", 4)
-    counts = (number(text, "layer") for text in (mult_adds, parameters, steps))
+    steps, parameters, kind, name = line.split(" ", 3)
+    counts = (number(text, "layer") for text in (parameters, steps))
     return LayerLine(name, kind.replace("+", " + ").replace("_", " "), *counts)
 
 

@@ -69,10 +69,15 @@ def _models() -> None:
     print(text_table(("network", "pixels", "M mult-adds", "M parameters"), rows, right=(1, 2, 3)))
 
 
-def _info() -> None:
-    from dsconv import show_config
+def _info(file: str | None) -> None:
+    if file is None:
+        from dsconv import show_config
 
-    show_config()
+        show_config()
+    else:
+        from dsconv.shell.info import describe
+
+        print(describe(file))
 
 
 def _print(output: Any, form: str) -> None:
@@ -104,10 +109,14 @@ def _parser() -> argparse.ArgumentParser:
         ("explain", _explain, "what other counters say of a network, and why"),
         ("models", _models, "the networks that are built in"),
         ("table", _table, "the papers' comparison tables, recomputed"),
-        ("info", _info, "version, instruction set, compiler, threads"),
+        ("info", _info, "version, instruction set, compiler, threads; or a compiled model"),
     ):
         command = commands.add_parser(name, help=text)
         command.set_defaults(run=run)
+        if name == "info":
+            command.add_argument(
+                "file", nargs="?", metavar="FILE", help="a .dsconv file, which is checked as well"
+            )
         if name in ("summary", "explain"):
             command.add_argument(
                 "model", metavar="MODEL", help="a name that `dsconv models` prints"

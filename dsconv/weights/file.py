@@ -15,6 +15,8 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 
+from dsconv.arguments.files import open_file
+
 MAX_DIMENSIONS = 32
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])  # NumPy has none: it stands for the bits in a file
 _FREE_BYTES = 64 * 2**20  # a file of any length may unpack to this much,
@@ -69,7 +71,7 @@ class WeightFile(ABC):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self.metadata: dict[str, str] = {}
-        self._file = open(self.path, "rb")  # noqa: SIM115
+        self._file = open_file(self.path)
         try:
             status = os.fstat(self._file.fileno())
             self.stamp = status.st_size, status.st_mtime_ns, status.st_ino

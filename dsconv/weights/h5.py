@@ -52,6 +52,7 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"  # members of a .keras
 _MAX_OBJECTS = 100_000
 _MAX_DEPTH = 32
 _CHUNK_RECORD = 16  # bytes; less than an index needs for each chunk
+_SMALL = 2**16  # bytes
 _DEFLATE, _SHUFFLE = 1, 2  # HDF5's numbers of filters
 _PIPELINES: tuple[list[int], ...] = ([], [_DEFLATE], [_SHUFFLE], [_SHUFFLE, _DEFLATE])
 
@@ -224,10 +225,13 @@ def _chunked(
     if count * _CHUNK_RECORD > size:
         raise ValueError(f"it has {count} chunks in a file of {size} bytes")
     chunks = []
+    most = 2 * array_bytes(chunk_shape, stored) + _SMALL  # deflate adds less than a thousandth
     for corner in product(*corners):
         info = dataset.get_chunk_info_by_coord(corner)
         if info.byte_offset is None or info.byte_offset + info.size > size:
             raise ValueError(f"the chunk at {corner} is not in the file")
+        if info.size > most:
+            raise ValueError(f"the chunk at {corner} is longer in the file than unpacked")
         if info.filter_mask:
             raise ValueError(f"the chunk at {corner} is stored without some filter")
         chunks.append(_Chunk(corner, info.byte_offset, info.size))

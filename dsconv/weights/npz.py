@@ -15,8 +15,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.lib import format as npy
 
+from dsconv.files.writing import replacing
 from dsconv.weights.file import Entry, WeightFile, array_bytes, errors_name, shorten
-from dsconv.weights.writing import checked, replacing
+from dsconv.weights.writing import checked
 from dsconv.weights.zip_archive import Archive, Stream
 
 __all__ = ["NpzFile", "write_npz"]

@@ -129,7 +129,8 @@ def write_safetensors(
         For a name that is empty, not printable or "__metadata__", another dtype, metadata that are
         no texts, or a header beyond 4 MB.
     """
-    from dsconv.weights.writing import checked, replacing
+    from dsconv.files.writing import replacing
+    from dsconv.weights.writing import checked
 
     contents = checked(arrays)
     if _METADATA in contents:

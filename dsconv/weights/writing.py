@@ -1,11 +1,9 @@
-"""Share between the writers of weight files: checked arrays, and files that appear whole."""
+"""Check the arrays that the writers of weight files get."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -36,27 +34,3 @@ def checked(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
             raise TypeError(f"array {name!r} has dtype {array.dtype}; allowed are {_ALLOWED}")
         result[name] = np.require(np.asarray(array), array.dtype.newbyteorder("<"), "C")
     return result
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of `path` when the block ends without an exception.
-
-    It is written beside `path` and renamed, so that there is the old file or the whole new one and
-    never a part.
-    """
-    target = os.path.realpath(os.fspath(path))
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name[:100]}.{os.urandom(4).hex()}.part")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    handle = os.open(temporary, flags, 0o666)
-    try:
-        with open(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

@@ -20,6 +20,7 @@ _END = struct.Struct("<4s4H2LH")  # end of the directory
 _ENCRYPTED = 0x0001
 _METHODS = {0: "stored", 8: "deflated"}
 _PIECE = 2**16  # compressed bytes held at once
+_MOST_DIRECTORY = 2**26  # bytes; a sparse file declares any number of them
 
 
 class Member(NamedTuple):
@@ -56,6 +57,8 @@ class Archive:
                 raise ValueError(f"zip member {name} is there twice")
             if member.header + _LOCAL.size + member.stored > limits[member.name]:
                 raise ValueError(f"zip member {name} runs beyond its place in the file")
+            if member.stored > 2 * member.size + _PIECE:  # deflate adds less than a thousandth
+                raise ValueError(f"zip member {name} is longer in the file than unpacked")
             if member.method == 0 and member.stored != member.size:
                 raise ValueError(f"zip member {name} declares two sizes")
             self.members[member.name] = member._replace(limit=limits[member.name])
@@ -93,6 +96,10 @@ class Archive:
             raise ValueError("a zip archive in several parts is not supported")
         if count == 0xFFFF or 0xFFFFFFFF in (length, start):
             raise ValueError("a ZIP64 archive (4 GB or more) is not supported")
+        if length > _MOST_DIRECTORY:
+            raise ValueError(
+                f"a zip directory of {length} bytes; at most {_MOST_DIRECTORY} are read"
+            )
         if start + length > file_bytes - len(tail) + at:
             raise ValueError("the zip directory lies outside the file")
         self._file.seek(start)

@@ -46,6 +46,10 @@ cdef struct Op:
     # Return the floats of the second input for one image; NULL: there is none.
     double (*second)(const Geometry* g) noexcept
     bint second_required
+    # Return the multiply-adds of convolutions for one image, as dsconv.cost counts; NULL: none.
+    double (*mult_adds)(const Geometry* g) noexcept
+    # Return about how many operations one image takes: multiply-adds, or floats that are touched.
+    double (*work)(const StepData* s) noexcept
     # Choose the strips: call cut_rows.
     void (*cut)(StepData* s, int threads) noexcept nogil
     # Return the floats of memory that one strip of at most `rows` rows needs; NULL: none.
@@ -74,6 +78,16 @@ cdef double filled(double channels, int width) noexcept:
 cdef double output_floats(const Geometry* g) noexcept:
     """Return the size of a second input that is laid out like the output."""
     return <double>g.oh * g.ow * g.oc
+
+
+cdef double convolution_mult_adds(const Geometry* g) noexcept:
+    """Return the multiply-adds of one convolution, the padding's among them."""
+    return output_floats(g) * g.kh * g.kw * (g.c // g.groups)
+
+
+cdef double map_work(const StepData* s) noexcept:
+    """Return the work of an op that touches each float of its maps once."""
+    return max(<double>s.g.h * s.g.w * s.g.c, output_floats(&s.g))
 
 
 cdef inline const float* first_weights(const StepData* s) noexcept nogil:

@@ -54,11 +54,20 @@ cdef class Program:
             size = self.sizes[place.array - 1]
         if place.offset < 0 or end > size:
             raise ValueError(f"{name} {does} floats {place.offset} to {end:.0f} of "
-                             f"{'array ' + str(place.array) if place.array else 'the arena'}, "
-                             f"which has {'' if place.array else 'at most '}{size:.0f}")
+                             f"{array_name(place.array)}, which has {'' if place.array else 'at most '}{size:.0f}")
         if not place.array:
             self.arena = max(self.arena, <Py_ssize_t>end)
         return 0
+
+    def gap(self):
+        """Say where it is not certain that what is read was written before, or return None."""
+        cdef Written written = Written(self.sizes, self.inputs)
+        cdef Step step
+        for number, step in enumerate(self.steps):
+            written.follow(f"step {number} ({step.op})", step)
+        for i in range(self.inputs, len(self.sizes)):
+            written.read("the caller", Place(i + 1, 0), self.sizes[i])
+        return written.gap
 
     def run(self, tuple arrays not None, Py_ssize_t n, int threads, stamps=None):
         """Run the steps on `arrays`, C-contiguous float32 arrays of n images.

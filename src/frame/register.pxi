@@ -12,5 +12,5 @@ cdef Op* new_op(str name):
     if len(OPS) == 32:
         raise OverflowError("all_ops is full")
     OPS[name] = len(OPS)
-    op.weigh = no_weights
+    op.weigh, op.work = no_weights, map_work
     return op

@@ -66,6 +66,16 @@ cdef class Step:
             raise ValueError(f"{op} takes no second input, got {residual}")
         self.hold_weights()
 
+    @property
+    def mult_adds(self):
+        """Return the multiply-adds of convolutions for one image, an integer."""
+        return 0 if self.data.op.mult_adds == NULL else int(self.data.op.mult_adds(&self.data.g))
+
+    @property
+    def work(self):
+        """Return about how many operations one image takes."""
+        return self.data.op.work(&self.data)
+
     cdef hold_weights(self):
         cdef StepData* s = &self.data
         cdef Sizes sizes = s.op.weigh(&s.g)

@@ -26,6 +26,28 @@ cdef inline Py_ssize_t window_rows(const Geometry* g, Py_ssize_t rows) noexcept 
     return (rows - 1) * g.sh + (g.kh - 1) * g.dh + 1
 
 
+cdef double window_floats(const Geometry* g) noexcept:
+    """Return the floats of the windows under all output rows, which a strip may have to fill."""
+    cdef double rows = <double>(g.kh - 1) * g.dh + 1 + g.sh
+    return rows * window_columns(g) * g.oh * (<double>g.c * g.multiplier + BLOCK)
+
+
+cdef double window_columns(const Geometry* g) noexcept:
+    cdef double under = <double>(g.ow - 1) * g.sw + <double>(g.kw - 1) * g.dw + 1
+    return max(under, g.left) + g.w
+
+
+cdef double convolution_work(const StepData* s) noexcept:
+    return s.op.mult_adds(&s.g) + window_floats(&s.g)
+
+
+cdef Op* new_convolution(str name, double (*mult_adds)(const Geometry* g) noexcept):
+    """Enter an op that runs one or more convolutions."""
+    cdef Op* op = new_op(name)
+    op.mult_adds, op.work = mult_adds, convolution_work
+    return op
+
+
 cdef str proportion_error(const Geometry* g):
     """Refuse a window out of all proportion to its map, before its size can overflow, or return None.
 
@@ -34,11 +56,9 @@ cdef str proportion_error(const Geometry* g):
     the pixels of input, output and kernel. All networks that we know stay far below.
     """
     cdef double rows = <double>(g.kh - 1) * g.dh + 1 + g.sh
-    cdef double under = <double>(g.ow - 1) * g.sw + <double>(g.kw - 1) * g.dw + 1
-    cdef double columns = max(under, g.left) + g.w
-    cdef double floats = rows * columns * g.oh * (<double>g.c * g.multiplier + BLOCK)
+    cdef double columns = window_columns(g)
     cdef double maps = <double>g.h * g.w + <double>g.oh * g.ow + <double>g.kh * g.kw
-    if floats <= 2.0 ** 27 or rows * columns <= 16 * maps:
+    if window_floats(g) <= 2.0 ** 27 or rows * columns <= 16 * maps:
         return None
     return (f"dilation, stride and padding are too large for a map of {g.h} x {g.w}: the window "
             f"under one output row has {rows:.0f} x {columns:.0f} pixels")

@@ -33,6 +33,10 @@ cdef Sizes depthwise_weigh(const Geometry* g) noexcept:
     return sizes
 
 
+cdef double depthwise_mult_adds(const Geometry* g) noexcept:
+    return output_floats(g) * g.kh * g.kw
+
+
 cdef void depthwise_cut(StepData* s, int threads) noexcept nogil:
     cut_rows(s, threads, s.g.n, s.g.oh, s.g.sh * s.g.w * s.g.c)
 
@@ -126,7 +130,7 @@ cdef void depthwise_strip(const StepData* s, Py_ssize_t index, float* scratch) n
         strip.first, strip.last, s.y + (strip.image * g.oh + strip.first) * g.ow * g.oc, g.oc, scratch)
 
 
-cdef Op* depthwise = new_op("depthwise")
+cdef Op* depthwise = new_convolution("depthwise", depthwise_mult_adds)
 depthwise.error = depthwise_error
 depthwise.weigh = depthwise_weigh
 depthwise.cut = depthwise_cut

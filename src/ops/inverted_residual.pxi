@@ -41,6 +41,10 @@ cdef Sizes inverted_weigh(const Geometry* g) noexcept:
     return sizes
 
 
+cdef double inverted_mult_adds(const Geometry* g) noexcept:
+    return g.hidden * (<double>g.h * g.w * g.c + <double>g.oh * g.ow * (<double>g.kh * g.kw + g.oc))
+
+
 cdef inline bint in_phases(const Geometry* g, int threads) noexcept nogil:
     """Return true if all threads expand their share of the channels before any of them projects.
 
@@ -169,7 +173,7 @@ cdef void inverted_strip(const StepData* s, Py_ssize_t index, float* scratch) no
         s.following if index + 1 == s.strips else s.in_weight)
 
 
-cdef Op* inverted_residual = new_op("inverted_residual")
+cdef Op* inverted_residual = new_convolution("inverted_residual", inverted_mult_adds)
 inverted_residual.error = inverted_error
 inverted_residual.weigh = inverted_weigh
 inverted_residual.second = output_floats

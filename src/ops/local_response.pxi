@@ -6,6 +6,10 @@
 #
 # One element at a time, with a chain of multiply-adds in ascending order.
 
+cdef double local_response_work(const StepData* s) noexcept:
+    return output_floats(&s.g) * max(1, min(s.g.mode, s.g.c))
+
+
 cdef void local_response_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil:
     cdef const Geometry* g = &s.g
     cdef Strip strip = locate(s, index)
@@ -24,4 +28,5 @@ cdef void local_response_strip(const StepData* s, Py_ssize_t index, float* scrat
 
 
 cdef Op* local_response = new_elementwise_op("local_response")
+local_response.work = local_response_work
 local_response.strip = local_response_strip

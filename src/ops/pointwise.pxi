@@ -63,7 +63,7 @@ cdef void pointwise_strip(const StepData* s, Py_ssize_t index, float* scratch) n
     multiply_pixels(s, strip, pixels, first, count, g.c, weights_after(s, index))
 
 
-cdef Op* pointwise = new_op("pointwise")
+cdef Op* pointwise = new_convolution("pointwise", convolution_mult_adds)
 pointwise.error = pointwise_error
 pointwise.weigh = pointwise_weigh
 pointwise.second = output_floats

@@ -30,6 +30,11 @@ cdef str pool_error(const StepData* s):
             or pool_axis_error("width", g.w, g.kw, g.sw, g.left, g.ow))
 
 
+cdef double pool_work(const StepData* s) noexcept:
+    """Return the taps of all windows that lie within the map."""
+    return output_floats(&s.g) * min(s.g.kh, s.g.h) * min(s.g.kw, s.g.w)
+
+
 cdef inline INLINE_VOID pool_strip(bint maximum, const StepData* s, Py_ssize_t index) noexcept nogil:
     """Compute a strip of either kind; all callers pass a constant for `maximum`."""
     cdef const Geometry* g = &s.g
@@ -79,10 +84,12 @@ cdef void max_pool_strip(const StepData* s, Py_ssize_t index, float* scratch) no
 
 cdef Op* average_pool = new_op("average_pool")
 average_pool.error = pool_error
+average_pool.work = pool_work
 average_pool.cut = cut_output_rows
 average_pool.strip = average_pool_strip
 
 cdef Op* max_pool = new_op("max_pool")
 max_pool.error = pool_error
+max_pool.work = pool_work
 max_pool.cut = cut_output_rows
 max_pool.strip = max_pool_strip

@@ -22,6 +22,10 @@ cdef Sizes separable_weigh(const Geometry* g) noexcept:
     return sizes
 
 
+cdef double separable_mult_adds(const Geometry* g) noexcept:
+    return <double>g.oh * g.ow * g.c * g.multiplier * (<double>g.kh * g.kw + g.oc)
+
+
 cdef void separable_cut(StepData* s, int threads) noexcept nogil:
     """Cut output rows. A depthwise multiply-add takes about three times as long as one of the tile."""
     cdef const Geometry* g = &s.g
@@ -52,7 +56,7 @@ cdef void separable_strip(const StepData* s, Py_ssize_t index, float* scratch) n
         weights_after(s, index))
 
 
-cdef Op* separable = new_op("separable")
+cdef Op* separable = new_convolution("separable", separable_mult_adds)
 separable.error = separable_error
 separable.weigh = separable_weigh
 separable.second = output_floats

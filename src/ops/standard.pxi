@@ -113,7 +113,7 @@ cdef void standard_strip(const StepData* s, Py_ssize_t index, float* scratch) no
         gemm_panels(&t, count, &p)
 
 
-cdef Op* standard = new_op("standard")
+cdef Op* standard = new_convolution("standard", convolution_mult_adds)
 standard.error = standard_error
 standard.weigh = standard_weigh
 standard.second = output_floats

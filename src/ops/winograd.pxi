@@ -256,7 +256,7 @@ cdef void winograd_strip(const StepData* s, Py_ssize_t index, float* scratch) no
             winograd_give(4, s, tile, m + i * t.ldc, m_pitch, first, last)
 
 
-cdef Op* winograd = new_op("winograd")
+cdef Op* winograd = new_convolution("winograd", convolution_mult_adds)
 winograd.error = winograd_error
 winograd.weigh = winograd_weigh
 winograd.second = output_floats

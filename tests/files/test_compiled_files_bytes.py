@@ -16,6 +16,7 @@ from compiled_files import (
     refused,
     runs,
     saved,
+    sealed,
     write_text,
 )
 from hypothesis import given
@@ -28,24 +29,31 @@ from dsconv.files.save import save
 from dsconv.kernels import dispatch
 from dsconv.text.lines import to_text
 
+FIRST = f"dsconv {VERSION} {{0}} {{1}}"
+SHORT = "the first line must have a version, two sizes and two checksums"
+
 
 @pytest.mark.parametrize(
     ("first", "message"),
     [
         ("dsconv ", "version '', and this dsconv reads"),
-        ("dsconv 3 {0} {1}", f"version '3', and this dsconv reads {VERSION}; save the model again"),
+        ("dsconv 4 {0} {1}", f"version '4', and this dsconv reads {VERSION}; save the model again"),
         (f"dsconv {VERSION + 1} {{0}} {{1}}", f"version '{VERSION + 1}', and this dsconv reads"),
         ("dsconv  {0} {1}", "version ''"),
-        (f"dsconv {VERSION}", "the first line must have a version and two sizes"),
-        (f"dsconv {VERSION} {{0}}", "the first line must have a version and two sizes"),
-        (f"dsconv {VERSION} {{0}} {{1}} 0", "the first line must have a version and two"),
-        (f"dsconv {VERSION} {{0}} -1", "a size must be digits, got '-1'"),
-        (f"dsconv {VERSION} {{0}} {2**61}", "a size must be from 0 to"),
-        (f"dsconv {VERSION} {{0}} {2**60}", "the file must have .* bytes, got"),
-        (f"dsconv {VERSION} {2**60} {{1}}", "bytes of text; at most"),
-        (f"dsconv {VERSION} {5 * 2**20} {{1}}", "bytes of text; at most"),
-        (f"dsconv {VERSION} 1 {{1}}", "the file must have .* bytes, got"),
-        (f"dsconv {VERSION} {{0}} {{1}}" + " " * 300, "the first line must have"),
+        (f"dsconv {VERSION}", SHORT),
+        (FIRST, SHORT),
+        (FIRST + " {2}", SHORT),
+        (FIRST + " {2} {3} 0", SHORT),
+        (f"dsconv {VERSION} {{0}} -1 {{2}} {{3}}", "a size must be digits, got '-1'"),
+        (f"dsconv {VERSION} {{0}} {2**61} {{2}} {{3}}", "a size must be from 0 to"),
+        (f"dsconv {VERSION} {{0}} {2**60} {{2}} {{3}}", "the file must have .* bytes, got"),
+        (f"dsconv {VERSION} {2**60} {{1}} {{2}} {{3}}", "bytes of text; at most"),
+        (f"dsconv {VERSION} {5 * 2**20} {{1}} {{2}} {{3}}", "bytes of text; at most"),
+        (f"dsconv {VERSION} 1 {{1}} {{2}} {{3}}", "the file must have .* bytes, got"),
+        (FIRST + " {3} {2}", "the file is damaged: its text has the CRC-32"),
+        (FIRST + " {2} 12345678", "the file is damaged: its text has the CRC-32"),
+        (FIRST + " {2} x", "invalid literal"),
+        (FIRST + " {2} {3}" + " " * 300, SHORT),
         ("dsconv \xff\xfe", "version '\xff\xfe'"),
     ],
 )
@@ -79,8 +87,8 @@ def test_other_texts(tmp_path: Path) -> None:
         else:
             refused(path, "compiled model: ")
     for damaged in (text.encode() + b"other \xff\n", text.encode("utf-16")):
-        write_text(path, "?" * len(damaged), content.floats)
-        path.write_bytes(path.read_bytes().replace(b"?" * len(damaged), damaged))
+        first = f"dsconv {VERSION} {len(damaged)} {len(content.floats)}"
+        path.write_bytes(sealed(first, damaged, content.floats.tobytes()))
         refused(path, "compiled model: ")
 
 
@@ -109,20 +117,49 @@ def test_every_truncation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damaged_bytes(tmp_path: Path, kind: str) -> None:
+def test_damaged_texts(tmp_path: Path, kind: str) -> None:
+    """Change bytes of the text, and let the checksums be right or not."""
     path = saved(kind, tmp_path)
-    data = path.read_bytes()
-    text = data.index(b"step ") + 1000
+    first, text, floats = parts(path)
+    places = st.integers(0, len(text) - 1)
 
-    @given(st.lists(st.tuples(st.integers(0, text), st.integers(0, 255)), min_size=1, max_size=3))
+    @given(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=3))
     def check(changes: list[tuple[int, int]]) -> None:
-        damaged = bytearray(data)
+        damaged = bytearray(text)
         for place, byte in changes:
             damaged[place] = byte
-        path.write_bytes(damaged)
+        path.write_bytes(sealed(first, bytes(damaged), floats))
         runs(attempt(path), path)
+        good = sealed(first, text, floats)
+        path.write_bytes(good.replace(text, damaged))
+        if damaged != text:
+            refused(path, "the file is damaged: its text has the CRC-32")
 
     check()
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_damaged_weights(tmp_path: Path, mmap: bool) -> None:
+    """Notice any bit of the weights that is another one, if it is asked for."""
+    path = saved("Classifier", tmp_path)
+    data = path.read_bytes()
+    load(path, mmap=mmap, verify=True)
+    floats = 4 * int(data.split()[3])
+    for bit in (0, 8 * floats - 1, 1234):
+        damaged = bytearray(data)
+        damaged[len(data) - floats + bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        load(path, mmap=mmap)
+        with pytest.raises(ValueError, match="model.dsconv: .* damaged: its weights have the CRC"):
+            load(path, mmap=mmap, verify=True)
+
+
+def parts(path: Path) -> tuple[str, bytes, bytes]:
+    """Return the first line without checksums, the text and the floats."""
+    line, _, rest = path.read_bytes().partition(b"\n")
+    words = line.decode().split()
+    text, floats = int(words[2]), 4 * int(words[3])
+    return " ".join(words[:4]), rest[:text], rest[len(rest) - floats :]
 
 
 # Changes after the file was loaded: its pages are the model's weights

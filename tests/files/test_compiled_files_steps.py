@@ -26,6 +26,7 @@ from dsconv.files.load import load
 from dsconv.files.save import save
 from dsconv.graph import Graph
 from dsconv.kernels import dispatch
+from dsconv.kernels.packing import Widths, weights_of
 
 NETWORKS = ("two inputs", "pictures", "the rest")
 LARGE = 2**31 - 1
@@ -66,7 +67,7 @@ class Tampered:
     def __call__(self, steps: list[Step]) -> None:
         """Write these steps: they are refused, or they run."""
         fields = {key: lines for key, lines in self._fields.items() if key != "features"}
-        fields |= {"layer": [f"{len(steps)} 0 0 any all"], "step": list(map("".join, steps))}
+        fields |= {"layer": [f"{len(steps)} 0 any all"], "step": list(map("".join, steps))}
         write(self.path, fields, self._floats)
         runs(attempt(self.path), self.path)
 
@@ -204,6 +205,16 @@ def convolution(op: str, **geometry: Any) -> str:
     return " ".join([op, "1:0 2:0 -", *words, *(f"{name}=512@0" for name in names)])
 
 
+def sound(op: str) -> str:
+    """Return a convolution of one float that has just the weights it takes."""
+    kernels, words = dispatch.kernels, convolution(op).split(" ")
+    fields = {"hidden": 1} if "hidden=1" in words else {}
+    packings = weights_of(op, kernels.GEOMETRY | fields)
+    counts = {name: packing.floats(Widths.of(kernels)) for name, packing in packings.items()}
+    words = [word for word in words if not word.endswith("=512@0")]
+    return " ".join([*words, *(f"{name}={count}@0" for name, count in counts.items())])
+
+
 def copy_of(sizes: Any, x: Any, y: Any, *shifts: int) -> str:
     layout = [*[*sizes, 1, 1, 1, 1][:5], *[*x, 0, 0, 0, 0][:5], *[*y, 0, 0, 0, 0][:5], *shifts]
     return f"copy 1:0 2:0 - c=16 oc=16 layout={','.join(map(str, layout))}"
@@ -212,7 +223,7 @@ def copy_of(sizes: Any, x: Any, y: Any, *shifts: int) -> str:
 def write_steps(path: Path, steps: list[str]) -> None:
     """Write a file with an input and an output of 16 floats, and an array of 512."""
     fields = {
-        "layer": [f"{len(steps)} 0 0 any all"], "class": ["Model"], "name": ["chain"],
+        "layer": [f"{len(steps)} 0 any all"], "class": ["Model"], "name": ["chain"],
         "unshared": ["0"], "input": ["16 x0"], "output": ["16 y"], "step": steps, **own_widths(),
     }  # fmt: skip
     write(path, fields, np.ones(512, np.float32))
@@ -260,7 +271,7 @@ def test_refused_steps(tmp_path: Path, step: str, message: str) -> None:
 
 def test_the_pieces_are_sound_before_they_are_spoilt(tmp_path: Path) -> None:
     ops = ("standard", "pointwise", "depthwise", "separable", "inverted_residual")
-    good = [convolution(op) for op in ops]
+    good = [sound(op) for op in ops]
     good += ["max_pool 1:0 2:0 -", "softmax 1:0 2:0 - c=16 oc=16", "zero 1:0 2:0 -"]
     good += ["mul 1:0 2:0 1:15", copy_of([16], [1], [1], 0, 0)]
     good += [copy_of([16], [-1], [1], 15, 0), copy_of([4, 4], [0, 1], [1, 4], 12, 0)]

@@ -127,7 +127,7 @@ def test_a_small_file_asks_for_little_memory(tmp_path: Path, elsewhere: str) -> 
     words = [word for word in line.split(" ") if "@" not in word]
     count = len(weights) - 64
     line = " ".join([*words, f"weight={count}@0", f"bias=64@{count}"])
-    content.fields |= {"step": [line] * 1000, "layer": ["1000 0 0 any all"]}
+    content.fields |= {"step": [line] * 1000, "layer": ["1000 0 any all"]}
     content.floats = weights
     content.write(path)
     with dispatch.use(elsewhere):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ class Content:
     def __init__(self, path: Path) -> None:
         data = path.read_bytes()
         first, _, rest = data.partition(b"\n")
-        text, floats = map(int, first.split()[2:])
+        text, floats = map(int, first.split()[2:4])
         self.fields = from_text(rest[:text].decode("utf-8", "surrogatepass"))
         self.floats = np.frombuffer(data, np.float32, floats, len(data) - 4 * floats).copy()
 
@@ -104,8 +105,14 @@ def write(path: Path, fields: Mapping[str, Sequence[str]], floats: np.ndarray) -
 
 def write_text(path: Path, text: str, floats: np.ndarray) -> None:
     part = text.encode("utf-8", "surrogatepass")
-    head = b"dsconv " + f"{VERSION} {len(part)} {len(floats)}\n".encode() + part
-    path.write_bytes(head + bytes(-len(head) % 64) + floats.tobytes())
+    path.write_bytes(sealed(f"dsconv {VERSION} {len(part)} {len(floats)}", part, floats.tobytes()))
+
+
+def sealed(first: str, text: bytes, floats: bytes) -> bytes:
+    """Return a file of a first line without checksums, a text and floats, with right checksums."""
+    line = first.encode("latin-1") + b" %08x" % zlib.crc32(floats)
+    head = line + b" %08x\n" % zlib.crc32(line + text) + text
+    return head + bytes(-len(head) % 64) + floats
 
 
 def own_widths() -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,6 +167,23 @@ def test_info(run: Any) -> None:
     assert facts["instruction set"].startswith(dispatch.isa)
     assert all(name in facts["instruction set"] for name in dispatch.available())
     assert facts["threads"].startswith(str(dsconv.get_num_threads()))
+
+
+def test_info_of_a_compiled_model(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.dsconv"
+    graph = models.mobilenet_v1(0.25, 32, 5)
+    dsconv.save(graph.compile(), path)
+    result = run("info", str(path))
+    assert (result.code, result.err) == (0, "")
+    assert f"{path.stat().st_size:,} bytes, checksums agree" in result.out
+    assert "output logits: (5,)" in result.out
+    assert f"{graph.cost().mult_adds:,} mult-adds" in result.out
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert_refused(run("info", str(path)), "damaged: its weights have the CRC-32")
+    dsconv.save(graph.compile(), tmp_path / "model.npz")
+    assert_refused(run("info", str(tmp_path / "model.npz")), "the format is npz; info describes")
 
 
 def test_info_as_a_module() -> None:

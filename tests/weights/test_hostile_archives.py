@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import struct
+import tempfile
 import warnings
 import zipfile
 import zlib
@@ -13,7 +14,7 @@ import zlib
 import numpy as np
 import pytest
 import torch_files as torch
-from hostile import read, refused
+from hostile import MEGABYTE, at_most, read, refused
 
 from dsconv import weights
 
@@ -44,6 +45,23 @@ def patched(data: bytearray, field: int, value: int, size: int = 4, entry: int =
 
 FLAGS, METHOD, CRC, STORED, SIZE, HEADER = 8, 10, 16, 20, 24, 42  # fields of an entry
 SMALL = {"a.npy": npy((3,), data=bytes(12)), "b.npy": npy((1, 2), data=bytes(8))}
+
+
+def test_a_long_member_of_a_sparse_archive() -> None:
+    """Do not read what a member declares beyond all that it can unpack to: 300 MB of nothing."""
+    hole = 300 * 2**20
+    data = archive({"a.npy": npy((3,), data=bytes(12))}, zipfile.ZIP_DEFLATED)
+    at = data.index(b"PK\x01\x02")
+    head, directory = data[:at], patched(data[at:], STORED, at - 39 + hole)
+    end = directory.index(b"PK\x05\x06")
+    directory[end + 16 : end + 20] = (at + hole).to_bytes(4, "little")
+    with tempfile.NamedTemporaryFile(suffix="weights") as file:
+        file.write(head)
+        file.seek(at + hole)
+        file.write(directory)
+        file.flush()
+        with at_most(4 * MEGABYTE), pytest.raises(ValueError, match="is longer in the file than"):
+            weights.read(file.name)
 
 
 class TestArchive:

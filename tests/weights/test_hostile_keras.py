@@ -108,10 +108,11 @@ def test_what_is_refused(write: Any, message: str) -> None:
     ("chunk", "message"),
     [
         (zlib.compress(bytes(4 * 10**7)), "a chunk has 401 bytes, not 400"),  # read no further
+        (bytes(2**17), "the chunk at .0,. is longer in the file than unpacked"),
         (b"no deflate stream", "deflate"),
         (zlib.compress(bytes(396)), "396 bytes, not 400"),
     ],
-    ids=["too much", "spoilt", "short"],
+    ids=["too much", "too long", "spoilt", "short"],
 )
 def test_a_chunk_that_does_not_unpack_to_its_size(chunk: bytes, message: str) -> None:
     def write(file: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dsconv.arguments.files import read_bytes
 from dsconv.onnx.reading.values import Constant
 from dsconv.weights.file import MAX_DIMENSIONS, shorten
 
@@ -20,6 +21,7 @@ OPSETS = range(7, 29)  # from 7 on, operators broadcast as numpy does
 _DTYPES = {1: "<f4", 6: "<i4", 7: "<i8", 9: "|b1", 11: "<f8"}  # by TensorProto.DataType
 _FIELDS = {1: "float_data", 6: "int32_data", 7: "int64_data", 9: "int32_data", 11: "double_data"}
 _BOOL = 9
+_MOST_BYTES = 2**31 - 1  # of a file; protobuf reads no more
 DOMAINS = ("", "ai.onnx")
 
 
@@ -129,8 +131,7 @@ def read_file(path: str) -> OnnxFile:
         from onnx import ModelProto
     except ImportError as error:
         raise ImportError("ONNX files need onnx: pip install 'dsconv[onnx]'") from error
-    with open(path, "rb") as file:
-        content = file.read()
+    content = read_bytes(path, _MOST_BYTES)
     model = ModelProto()
     try:
         model.ParseFromString(content)

@@ -20,11 +20,11 @@ from dsconv.arguments.numbers import integer
 from dsconv.compiler.fused import Fused
 from dsconv.compiler.passes import fold_batch_norm, optimise
 from dsconv.compiler.weights import FoldedWeights
+from dsconv.files.writing import replacing
 from dsconv.graph import Graph
 from dsconv.layers import Input
 from dsconv.onnx.writing.layers import add_layer
 from dsconv.onnx.writing.nodes import FileContent, LayerWriter, file_shape
-from dsconv.weights.writing import replacing
 
 if TYPE_CHECKING:
     import onnx
