@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from tools.torture.jobs import ROOT, Skipped
+from tools.torture.jobs import ROOT, Skipped, run_python
 
 # A package that is installed for editing would lend its kernels to the build beside it.
 ONLY_THIS_BUILD = """import sys
@@ -60,7 +60,7 @@ class Builder:
         Raises
         ------
         Skipped
-            If the compiler, a library of the sanitizer or Cython is not installed.
+            If the compiler, a library of the sanitizer or Cython is not installed or does not run.
         RuntimeError
             If it does not compile.
         """
@@ -68,6 +68,9 @@ class Builder:
         environment = dict(build.environment)
         if build.preload:
             environment["LD_PRELOAD"] = _library(build.preload)
+            status, output = run_python(["-c", "pass"], environment, 60)
+            if status:  # some kernels place memory where the sanitizer has its own
+                raise Skipped(f"{build.preload} does not run on this system: {output[-200:]}")
         compiler = build.variables.get("CC", "gcc")
         if not shutil.which(compiler):
             raise Skipped(f"{compiler} is not installed")
