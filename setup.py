@@ -107,7 +107,7 @@ class BuildKernels(build_ext):
             common += PLAIN_VEC
         if sanitize := os.environ.get("DSCONV_SANITIZE"):
             common += [*WHOLE_REPORT, *SANITIZE[sanitize]]
-            link = SANITIZE[sanitize]
+            link = [flag for flag in link if flag != "-Wl,-s"] + SANITIZE[sanitize]
         openmp, openmp_link = self.openmp()
         possible = []
         for extension in self.extensions:

@@ -80,27 +80,34 @@ def tests(builder: Builder, short: bool) -> Iterator[Job]:
         yield named("tests", build, partial(suites.suite, builder, build, paths))
 
 
-def searches(builder: Builder, clock: Clock, isas: list[str], folder: Path, seed: int) -> list[Job]:
+def searches(
+    builder: Builder, clock: Clock, isas: list[str], folder: Path, seed: int, short: bool
+) -> list[Job]:
     """Return the jobs that try random cases for a share of the time."""
     from file_formats import FORMATS
 
-    def of(kind: str, where: str, script: str, *arguments: str) -> Job:
-        command = [script, str(seed), *arguments]
-        return lambda: search(kind, where, command, clock.share())
+    def shipped(kind: str, where: str, script: str, *arguments: str) -> Job:
+        return lambda: search(kind, where, [script, str(seed), *arguments], clock.share())
 
-    def sanitized(isa: str) -> Result:
-        built, environment = builder.get(SANITIZED)
-        environment |= {"DSCONV_ISA": isa}
-        command, where = ["programs", str(seed)], f"{SANITIZED}, {isa}"
-        return search("programs", where, command, clock.share(), environment, built)
+    def built(kind: str, build: str, script: str, isa: str = "") -> Job:
+        where = f"{build}, {isa}" if isa else build
 
-    jobs = [of("same bits", "as shipped", "determinism"), of("programs", "as shipped", "programs")]
+        def job() -> Result:
+            place, environment = builder.get(build)
+            environment |= {"DSCONV_ISA": isa}
+            return search(kind, where, [script, str(seed)], clock.share(), environment, place)
+
+        return named(kind, where, job)
+
+    jobs = [shipped("same bits", "as shipped", "determinism")]
+    jobs.append(shipped("programs", "as shipped", "programs"))
     for name in FORMATS:
         place = folder / name
         place.mkdir()
-        jobs.append(of("damaged files", name, "fuzz", name, str(place)))
-    for isa in isas:
-        jobs.append(named("programs", f"{SANITIZED}, {isa}", partial(sanitized, isa)))
+        jobs.append(shipped("damaged files", name, "fuzz", name, str(place)))
+    jobs += [built("programs", SANITIZED, "programs", isa) for isa in isas]
+    if not short:
+        jobs.append(built("same bits", RACES, "determinism"))
     return jobs
 
 
@@ -138,7 +145,7 @@ def main() -> int:
     clock = Clock(SHORT_MINUTES if short else options.minutes)
     folder = Path(tempfile.mkdtemp(prefix="dsconv-torture-"))
     builder = Builder(folder, "baseline" if short else "")
-    random = searches(builder, clock, isas, folder, seed)
+    random = searches(builder, clock, isas, folder, seed, short)
     clock.waiting = len(random)
     planted = named("planted fault", SANITIZED, partial(suites.planted, builder, SANITIZED))
     return report(run_all([*tests(builder, short), *random, planted]), folder)

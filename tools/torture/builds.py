@@ -39,7 +39,9 @@ BUILDS = {
         },
     ),
     "TSan": Build(
-        {"DSCONV_SANITIZE": "thread"}, "libtsan.so", {"TSAN_OPTIONS": "exitcode=66:halt_on_error=1"}
+        {"DSCONV_SANITIZE": "thread"},
+        "libtsan.so",
+        {"TSAN_OPTIONS": "halt_on_error=1:die_after_fork=0"},
     ),
     "plain vec": Build({"DSCONV_PLAIN_VEC": "1"}),
     "clang": Build({"CC": "clang"}),

@@ -17,7 +17,7 @@ SHORT = [
     "tests/kernels/test_records.py",
     "tests/functional/test_invariances.py",
 ]
-THREADS = ["tests/kernels/test_concurrency.py", "tests/functional/test_invariances.py"]
+THREADS = ["tests/kernels", "tests/functional/test_invariances.py"]
 # They compile kernels of their own, or limit the address space, of which sanitizers take terabytes.
 NOT_HERE = ["tests/kernels/test_builds.py", "tests/kernels/test_registers.py"]
 NOT_SANITIZED = ["tests/functional/test_out_errors.py::test_huge_numbers"]
