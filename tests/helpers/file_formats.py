@@ -18,6 +18,7 @@ import numpy as np
 import torch_files
 from checkpoint_files import npz
 from damage import damaged
+from small_models import one_input, two_inputs
 
 from dsconv import weights
 from dsconv.graph import Graph
@@ -104,11 +105,14 @@ def _check_weights(path: Path) -> None:
 # Networks
 
 
+def _graphs() -> list[Graph]:
+    return [one_input(), two_inputs(), compiled_files.picture_network()]
+
+
 def _onnx() -> list[bytes]:
     from dsconv.onnx.writing.export import to_onnx
 
-    graphs = compiled_files.two_inputs(), compiled_files.picture_network()
-    return [to_onnx(graph).SerializeToString() for graph in graphs]
+    return [to_onnx(graph).SerializeToString() for graph in _graphs()]
 
 
 def check_onnx(path: Path) -> None:
@@ -125,8 +129,7 @@ def check_onnx(path: Path) -> None:
 
 
 def _json() -> list[bytes]:
-    graphs = compiled_files.two_inputs(), compiled_files.picture_network()
-    return [graph.to_json().encode() for graph in graphs]
+    return [graph.to_json().encode() for graph in _graphs()]
 
 
 def _check_json(path: Path) -> None:
