@@ -169,8 +169,8 @@ def _damaged_compiled(data: bytes, random: Random) -> bytes:
         except (ValueError, IndexError):  # the file is not of this form any more
             return damaged(data, random)
         for _ in range(random.randint(1, 3)):
-            lines = content.fields[random.choice([*content.fields, *["step"] * 9])]
-            if lines:
+            keys = [*content.fields, *["step"] * 9 * ("step" in content.fields)]
+            if lines := content.fields[random.choice(keys)]:
                 at = random.randrange(len(lines))
                 lines[at] = _other_word(lines[at], random)
         content.write(path)
