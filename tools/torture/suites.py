@@ -18,8 +18,13 @@ SHORT = [
     "tests/functional/test_invariances.py",
 ]
 THREADS = ["tests/kernels", "tests/functional/test_invariances.py"]
-# They compile kernels of their own, or limit the address space, of which sanitizers take terabytes.
-NOT_HERE = ["tests/kernels/test_builds.py", "tests/kernels/test_registers.py"]
+# They compile kernels of their own, or compare times with the peak, which slow builds do not reach.
+NOT_HERE = [
+    "tests/kernels/test_builds.py",
+    "tests/kernels/test_registers.py",
+    "tests/compiler/test_profile.py",
+]
+# It limits the address space, of which sanitizers take terabytes.
 NOT_SANITIZED = ["tests/functional/test_out_errors.py::test_huge_numbers"]
 # Its programs write over what they read, so their threads race, as the files of strangers may.
 NOT_WITH_THREADS = [
