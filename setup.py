@@ -3,6 +3,11 @@
 src/ is compiled once for each instruction set of the processor family, as extension modules of
 their own: on x86-64 baseline, avx2 (with FMA) and avx512, elsewhere the baseline alone. Flags that
 the compiler does not take are left out.
+
+Three variables are for tests; `python -m tools.torture` uses them. The first two make slow modules,
+so build into a folder apart (--build-lib). DSCONV_SANITIZE=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer, =thread with
+ThreadSanitizer. DSCONV_PLAIN_VEC=1 builds as for a compiler without vector extensions.
+DSCONV_BUILD_ISAS=baseline,avx2 builds only these instruction sets.
 """
 
 import os
@@ -35,6 +40,14 @@ OPTIMISE = [
     "--param=large-function-growth=10000",
     "--param=inline-unit-growth=10000",
 ]
+# Of products and sums of single floats gcc would fuse some and not others: see simd_plain.h.
+PLAIN_VEC = ["-DDSCONV_PLAIN_VEC", "-ffp-contract=off"]
+# gcc fuses vec_fma only with its expensive optimisations.
+WHOLE_REPORT = ["-O1", "-fexpensive-optimizations", "-g1", "-fno-omit-frame-pointer"]
+SANITIZE = {
+    "1": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+    "thread": ["-fsanitize=thread"],
+}
 LINK = ["-Wl,-s", "-pthread"] if sys.platform.startswith("linux") else []
 DIRECTIVES = {
     "language_level": 3,
@@ -78,6 +91,11 @@ class BuildKernels(build_ext):
         isa_flags = ISA_FLAGS_MSVC if msvc else ISA_FLAGS
         common = ["/O2"] if msvc else [flag for flag in OPTIMISE if self.takes([flag])]
         link = [] if msvc else [flag for flag in LINK if self.takes([], [flag])]
+        if os.environ.get("DSCONV_PLAIN_VEC") == "1":
+            common += PLAIN_VEC
+        if sanitize := os.environ.get("DSCONV_SANITIZE"):
+            common += [*WHOLE_REPORT, *SANITIZE[sanitize]]
+            link = [flag for flag in link if flag != "-Wl,-s"] + SANITIZE[sanitize]
         possible = []
         for extension in self.extensions:
             extension.extra_link_args += link
@@ -96,8 +114,9 @@ class BuildKernels(build_ext):
 
 
 def extensions():
+    wanted = os.environ.get("DSCONV_BUILD_ISAS", "").replace(",", " ").split() or ISA_FLAGS
     sources = {"_cpu": "src/_cpu.pyx"}
-    sources.update({f"_kernels_{isa}": f"src/_kernels_{isa}.pyx" for isa in ISA_FLAGS})
+    sources.update({f"_kernels_{isa}": f"src/_kernels_{isa}.pyx" for isa in wanted})
     depends = [str(p) for p in Path("src").rglob("*") if p.suffix in (".pxi", ".h")]
     return [
         Extension(f"dsconv.{name}", [source], include_dirs=["src"], depends=depends)

@@ -23,11 +23,18 @@ cdef extern from *:
     const char* COMPILER
     const char* COMPILER_NAME
     const char* DSCONV_FLAGS
-    int HAS_FMA                  # of simd.h
+
+
+cdef bint rounds_once(float a, float c):
+    """Return True if vec_fma(a, a, c) is not 0 for a = 1 + e and c = -(1 + 2e): e^2 is left over."""
+    cdef float result[LANES]
+    vec_store(result, vec_fma(vec_fill(a), vec_fill(a), vec_fill(c)))
+    return result[0] != 0
+
 
 lanes = LANES                    # floats in a vec
 block = BLOCK                    # channels in a packed panel, and in a depthwise block
 gemm_rows = GEMM_ROWS
-has_fma = bool(HAS_FMA)
+has_fma = rounds_once(float("1.000244140625"), float("-1.00048828125"))     # what the code does
 compiler = (<bytes>COMPILER_NAME).decode() + " " + (<bytes>COMPILER).decode()
 flags = (<bytes>DSCONV_FLAGS).decode()

@@ -3,7 +3,7 @@
  * The kernels are compiled several times from the same source, with the compiler flags of one
  * instruction set each time. The compiler's own macros say which set that is, and with it how many
  * lanes a vec has. GNU compilers and clang write a vec with their vector extension, which works on
- * x86, Arm, RISC-V and others. Any other compiler gets simd_plain.h, which is right but not fast.
+ * x86, Arm, RISC-V and others. Any other compiler gets simd_plain.h, which gives the same bits and is slow.
  *
  * Not here: gathers, masks, integers, shuffles. The kernels need none of them.
  */
@@ -37,7 +37,8 @@ enum { LANES = 4, GEMM_ROWS = 6, GEMM_ROWS_NARROW = 8, DEPTHWISE_PIXELS = 7, DEP
 /* The channels of a packed panel and of a depthwise window: what one GEMM tile writes. */
 enum { BLOCK = 2 * LANES };
 
-#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__)) || defined(__aarch64__)
+/* gcc says __FP_FAST_FMAF wherever it would fuse. The others are for compilers that do not say it. */
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
 enum { HAS_FMA = 1 };
 #else
 enum { HAS_FMA = 0 };

@@ -1,6 +1,11 @@
 /* vec, written as a plain struct for compilers without a vector extension. Included by simd.h.
  *
- * Every product and sum goes through float_fma, so that no lane is rounded otherwise than the next. */
+ * Every product with a sum goes through float_fma, so that no lane is rounded otherwise than the next.
+ * The compiler must fuse no others, because it would fuse them in some loops and not in the next: gcc
+ * and clang need -ffp-contract=off. */
+#ifdef _MSC_VER
+#pragma fp_contract(off)
+#endif
 
 typedef struct { float lane[LANES]; } vec;
 #define VEC_EACH(expression) \

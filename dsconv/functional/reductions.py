@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dsconv.arguments.arrays import float32
+from dsconv.arguments.arrays import contiguous, float32
 from dsconv.functional.arguments import maps
 from dsconv.functional.results import few_threads, result, run
 from dsconv.kernels import dispatch
@@ -39,6 +39,8 @@ def global_average_pool(x: np.ndarray, *, out: np.ndarray | None = None) -> np.n
 def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
     """Return exp(x) / sum of exp(x) along an axis, from x - max(x) so that nothing overflows.
 
+    The bits of each result depend on the numbers along the axis alone, not on the memory layout.
+
     Parameters
     ----------
     x : ndarray of float32
@@ -59,7 +61,10 @@ def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"axis must be within the {x.ndim} axes of x, got {axis}")
     if x.size == 0:
-        return x.copy()
+        return np.empty(x.shape, np.float32)
+    # NumPy adds in an order that depends on strides, so each sum runs over neighbours in memory.
+    rows = contiguous(np.moveaxis(x, axis, -1))
     with np.errstate(all="ignore"):  # inf and NaN take their course
-        powers = np.exp(x - x.max(axis=axis, keepdims=True))
-        return powers / powers.sum(axis=axis, keepdims=True)
+        powers = np.exp(rows - rows.max(axis=-1, keepdims=True))
+        y = powers / powers.sum(axis=-1, keepdims=True)
+    return contiguous(np.moveaxis(y, -1, axis))

@@ -67,7 +67,7 @@ def run_layers(
         if isinstance(layer, Input):
             continue
         own = {
-            parameter: weights[f"{name}/{parameter}"].astype(np.float64)
+            parameter: weights[f"{name}/{parameter}"].astype(np.float64, order="C")
             for parameter in layer.parameters(graph.input_shapes(name))
         }
         with np.errstate(all="ignore"):  # inf and NaN take their course, as in the kernels
@@ -106,4 +106,5 @@ def checked_inputs(graph: Structure, x: Inputs) -> dict[str, Array]:
                 f"input {name!r} must have the batch size {len(x[names[0]])} of {names[0]!r}, "
                 f"got {len(array)}"
             )
-    return {name: x[name].astype(np.float64) for name in names}
+    # All in C order, because the order in which NumPy adds depends on how arrays lie in memory.
+    return {name: x[name].astype(np.float64, order="C") for name in names}

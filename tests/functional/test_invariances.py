@@ -1,4 +1,7 @@
-"""Results keep their bits for any threads, batch, packing, memory layout and instruction set."""
+"""Results keep their bits for any threads, batch, packing and instruction set.
+
+test_memory_layouts.py has the layouts in memory.
+"""
 
 from __future__ import annotations
 
@@ -117,49 +120,6 @@ def test_out_is_what_is_returned(isa):
     out = np.full((2, 1), np.nan, np.float32)
     assert dsconv.global_average_pool(x, out=out) is out and out.tolist() == [[1], [1]]
     assert dsconv.dense(x[:, 0, 0], one[0, 0], out=out) is out
-
-
-def layouts(a: np.ndarray) -> dict[str, np.ndarray]:
-    """Lay the same numbers out in memory in other ways."""
-    wide = np.full([2 * n for n in a.shape], np.nan, np.float32)
-    every_other = wide[tuple(slice(1, None, 2) for _ in a.shape)]
-    every_other[...] = a
-    read_only = a.copy()
-    read_only.flags.writeable = False
-    backwards = tuple(slice(None, None, -1) for _ in a.shape)
-    return {
-        "every other": every_other,
-        "column by column": np.asfortranarray(a),
-        "backwards": a[backwards].copy()[backwards],
-        "read-only": read_only,
-        "in a subclass": a.view(np.memmap),
-    }
-
-
-@pytest.mark.parametrize("layout", layouts(np.zeros((1, 1), np.float32)))
-@given(st.data())
-def test_any_layout_in_memory(isa, layout, data):
-    call = data.draw(calls.any_of(isa, 10_000))
-    y = call()
-    laid_out = {k: a if a is None else layouts(a)[layout] for k, a in call.arrays.items()}
-    copies = {k: a if a is None else a.copy() for k, a in laid_out.items()}
-    assert same_bits(call(**laid_out), y)
-    for name, a in laid_out.items():
-        assert a is None or np.array_equal(a, copies[name]), f"{name} was changed"
-
-
-@pytest.mark.parametrize("layout", layouts(np.zeros((1, 1), np.float32)))
-def test_any_layout_in_memory_without_weights(isa, layout):
-    rng = np.random.default_rng(0)
-    x, z = array(rng, 2, 3, 5, 13), array(rng, 2, 3, 5, 13)
-    vectors = np.abs(array(rng, 4, 13))
-    u, v, w = (layouts(a)[layout] for a in (x, z, vectors))
-    assert same_bits(dsconv.global_average_pool(u), dsconv.global_average_pool(x))
-    assert same_bits(dsconv.add(u, v), x + z)
-    y = dsconv.batch_norm(x, *vectors, epsilon=0.1)
-    assert same_bits(dsconv.batch_norm(u, *w, epsilon=0.1), y)
-    allowed = 2 * x.shape[-1] * 2.0**-24  # NumPy may add in another order
-    assert np.allclose(dsconv.softmax(u), dsconv.softmax(x), rtol=allowed, atol=0)
 
 
 def not_aligned(a: np.ndarray) -> np.ndarray:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 
+from file_formats import check_onnx  # noqa: E402
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from onnx import TensorProto  # noqa: E402
 from onnx_files import saved  # noqa: E402
 from onnx_random_models import RandomModel, random_models  # noqa: E402
-
-from dsconv.onnx.reading.model import load_onnx  # noqa: E402
 
 
 @given(case=random_models(), data=st.data())
@@ -79,12 +79,6 @@ def tamper(content: Any, data: Any) -> None:
 
 
 def loads_or_refuses(content: bytes, folders: Any) -> None:
-    path = saved(content, folders.mktemp("fuzz"))
-    try:
-        loaded = load_onnx(path, threads=1)
-    except (TypeError, ValueError) as error:
-        assert str(error).startswith(f"{path}: ")
-        return
-    sizes = [int(np.prod(shape)) for shape in (*loaded.inputs.values(), *loaded.outputs.values())]
-    if max(sizes) < 10**6 and loaded.arena_bytes[1] < 10**8:
-        loaded(*(np.ones((2, *shape), np.float32) for shape in loaded.inputs.values()))
+    path = Path(saved(content, folders.mktemp("fuzz")))
+    with contextlib.suppress(TypeError, ValueError):  # with a message that names the file
+        check_onnx(path)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dsconv.arguments.files import read_bytes
+from dsconv.onnx.memory import require_memory
 from dsconv.onnx.reading.values import Constant
 from dsconv.weights.file import MAX_DIMENSIONS, shorten
 
@@ -125,6 +126,8 @@ def read_file(path: str) -> OnnxFile:
         If the package onnx is not installed.
     ValueError
         If this is not a complete ONNX model in one file. The message does not name the file.
+    MemoryError
+        If there is not the memory that protobuf needs for it.
     """
     try:
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -132,6 +135,7 @@ def read_file(path: str) -> OnnxFile:
     except ImportError as error:
         raise ImportError("ONNX files need onnx: pip install 'dsconv[onnx]'") from error
     content = read_bytes(path, _MOST_BYTES)
+    require_memory(2 * len(content), "parsing the file")
     model = ModelProto()
     try:
         model.ParseFromString(content)

@@ -23,6 +23,7 @@ from dsconv.compiler.weights import FoldedWeights
 from dsconv.files.writing import replacing
 from dsconv.graph import Graph
 from dsconv.layers import Input
+from dsconv.onnx.memory import require_memory
 from dsconv.onnx.writing.layers import add_layer
 from dsconv.onnx.writing.nodes import FileContent, LayerWriter, file_shape
 
@@ -33,6 +34,7 @@ __all__ = ["to_onnx", "write_onnx"]
 
 OPSET = 17
 _IR_VERSION = 8  # that of the ONNX release with this opset; older engines refuse newer ones
+_COPIES = 6  # of all weights that protobuf holds at a time, its file among them, rounded up
 _LARGEST = 2**31 - 2**24  # bytes of weights; protobuf allows 2 GB, and the names need some
 
 
@@ -71,6 +73,9 @@ def to_onnx(
         dtype, or take more than 2 GB, which an ONNX file cannot hold.
     ImportError
         If the package onnx is not installed.
+    MemoryError
+        If there is not about six times the memory that the weights take: protobuf copies them, and
+        ends the process where it finds none.
     """
     helper = _onnx().helper
     if not isinstance(graph, Graph):
@@ -87,6 +92,7 @@ def to_onnx(
         weights = graph.init_weights(0)
     if fold:
         graph, weights = _folded(graph, weights)
+    require_memory(_COPIES * size, f"writing {graph.name!r} as ONNX")
     file = FileContent(graph, FoldedWeights(graph, weights), batch)
     for name, node in graph.nodes.items():
         if not isinstance(node.layer, Input):
@@ -138,7 +144,7 @@ def write_onnx(
 
     Raises
     ------
-    ValueError, TypeError, ImportError
+    ValueError, TypeError, ImportError, MemoryError
         See `to_onnx`. The file is not touched.
     OSError
         If the file cannot be written.
