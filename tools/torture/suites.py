@@ -24,8 +24,11 @@ NOT_HERE = [
     "tests/kernels/test_registers.py",
     "tests/compiler/test_profile.py",
 ]
-# It limits the address space, of which sanitizers take terabytes.
-NOT_SANITIZED = ["tests/functional/test_out_errors.py::test_huge_numbers"]
+# They limit the address space, of which sanitizers take terabytes.
+NOT_SANITIZED = [
+    "tests/functional/test_out_errors.py::test_huge_numbers",
+    "tests/kernels/test_team.py::test_a_thread_that_the_system_refuses_is_done_without",
+]
 # Its programs write over what they read, so their threads race, as the files of strangers may.
 NOT_WITH_THREADS = [
     "tests/kernels/test_step_checks.py::test_any_step_is_refused_or_stays_within_its_arrays"
