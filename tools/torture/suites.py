@@ -24,11 +24,18 @@ NOT_HERE = [
     "tests/kernels/test_registers.py",
     "tests/compiler/test_profile.py",
 ]
-# It limits the address space, of which sanitizers take terabytes.
-NOT_SANITIZED = ["tests/functional/test_out_errors.py::test_huge_numbers"]
-# Its programs write over what they read, so their threads race, as the files of strangers may.
+# They limit the address space, of which sanitizers take terabytes.
+NOT_SANITIZED = [
+    "tests/functional/test_out_errors.py::test_huge_numbers",
+    "tests/kernels/test_team.py::test_a_thread_that_the_system_refuses_is_done_without",
+]
+# The programs of the first write over what they read, so their threads race. The others count the
+# threads of a process, and the sanitizer has one of its own.
 NOT_WITH_THREADS = [
-    "tests/kernels/test_step_checks.py::test_any_step_is_refused_or_stays_within_its_arrays"
+    "tests/kernels/test_step_checks.py::test_any_step_is_refused_or_stays_within_its_arrays",
+    "tests/kernels/test_team.py",
+    "tests/kernels/test_threads.py",
+    "tests/kernels/test_team_in_c.py",
 ]
 LIMIT = 3600.0  # seconds after which a suite hangs
 
