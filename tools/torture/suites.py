@@ -18,7 +18,7 @@ SHORT = [
     "tests/functional/test_invariances.py",
 ]
 THREADS = ["tests/kernels", "tests/functional/test_invariances.py"]
-# They compile kernels of their own, or compare times with the peak, which slow builds do not reach.
+# They compile kernels of their own, or show times, which slow builds spoil.
 NOT_HERE = [
     "tests/kernels/test_builds.py",
     "tests/kernels/test_registers.py",
@@ -29,8 +29,8 @@ NOT_SANITIZED = [
     "tests/functional/test_out_errors.py::test_huge_numbers",
     "tests/kernels/test_team.py::test_a_thread_that_the_system_refuses_is_done_without",
 ]
-# The programs of the first write over what they read, so their threads race. The others count the
-# threads of a process, and the sanitizer has one of its own.
+# The programs of the first write over what they read, so their threads race. The others start many
+# processes and count their threads; test_team_in_c.py has a thread sanitizer of its own.
 NOT_WITH_THREADS = [
     "tests/kernels/test_step_checks.py::test_any_step_is_refused_or_stays_within_its_arrays",
     "tests/kernels/test_team.py",
