@@ -180,7 +180,7 @@ def report(op: str) -> int:
     """Print the way of one op and return its lines."""
     texts = sources()
     home = owners(texts)
-    own = {file for file, text in texts.items() if f'_op("{op}")' in text}
+    own = {file for file, text in texts.items() if re.search(rf'= new_\w+\("{op}"', text)}
     python = passed(calls()[op])
     multiplies = needed(own, texts)
     whole = needed(own | {home[name] for name in ENTRIES}, texts)

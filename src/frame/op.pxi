@@ -46,6 +46,7 @@ cdef struct Op:
     # Return the floats of the second input for one image; NULL: there is none.
     double (*second)(const Geometry* g) noexcept
     bint second_required
+    bint by_layout                # writes the floats that its layout names, not its whole map
     # Return the multiply-adds of convolutions for one image, as dsconv.cost counts; NULL: none.
     double (*mult_adds)(const Geometry* g) noexcept
     # Return about how many operations one image takes: multiply-adds, or floats that are touched.

@@ -114,7 +114,7 @@ cdef class Written:
         cdef Py_ssize_t floats = s.g.oh * s.g.ow * s.g.oc
         cdef Rows rows
         cdef list row
-        if s.op.strip == copy_strip:
+        if s.op.by_layout:
             rows = rows_of(s)
             if rows.length == 0:
                 return 0

@@ -80,6 +80,7 @@ cdef void zero_strip(const StepData* s, Py_ssize_t index, float* scratch) noexce
 
 
 cdef Op* copy = new_op("copy")
+copy.by_layout = True
 copy.error = copy_error
 copy.cut = copy_cut
 copy.strip = copy_strip
