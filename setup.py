@@ -5,9 +5,9 @@ their own: on x86-64 baseline, avx2 (with FMA) and avx512, elsewhere the baselin
 the compiler does not take are left out.
 
 Three variables are for tests; `python -m tools.torture` uses them. The first two make slow modules,
-so build into a folder apart (--build-lib). DSCONV_SANITIZE=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer, =thread with
-ThreadSanitizer. DSCONV_PLAIN_VEC=1 builds as for a compiler without vector extensions.
-DSCONV_BUILD_ISAS=baseline,avx2 builds only these instruction sets.
+so build into a folder apart (--build-lib). DSCONV_SANITIZE=1 builds with AddressSanitizer and
+UndefinedBehaviorSanitizer, =thread with ThreadSanitizer. DSCONV_PLAIN_VEC=1 builds as for a compiler
+without vector extensions. DSCONV_BUILD_ISAS=baseline,avx2 builds only these instruction sets.
 """
 
 import os

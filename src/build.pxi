@@ -35,6 +35,7 @@ cdef bint rounds_once(float a, float c):
 lanes = LANES                    # floats in a vec
 block = BLOCK                    # channels in a packed panel, and in a depthwise block
 gemm_rows = GEMM_ROWS
-has_fma = rounds_once(float("1.000244140625"), float("-1.00048828125"))     # what the code does
+# Numbers out of texts, because the compiler would compute with constants by rules of its own.
+has_fma = rounds_once(float("1.000244140625"), float("-1.00048828125"))
 compiler = (<bytes>COMPILER_NAME).decode() + " " + (<bytes>COMPILER).decode()
 flags = (<bytes>DSCONV_FLAGS).decode()

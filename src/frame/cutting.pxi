@@ -4,6 +4,8 @@ cdef enum:
     # Floats that a strip works with: half of an L2 cache of 512 KB. The other half is for the weights.
     STRIP_FLOATS = 64 * 1024
 
+cdef double MOST_WORK = 2.0 ** 28        # of one row in one strip, so that signals need not wait for it
+
 cdef struct Strip:
     Py_ssize_t image, first, last           # rows first .. last of an image or of the list of pixels
     Py_ssize_t first_panel, last_panel      # panels first .. last of the weights
@@ -53,6 +55,7 @@ cdef void cut_rows(
     `redone` of the work, which each thread does again.
     """
     cdef double cost = (0.02 + redone) * (threads - 1)
+    cdef double work = <double>floats_per_row * panels * BLOCK      # of a row, without its kernel
     s.rows = rows
     s.panels = panels
     s.panel_blocks = 1
@@ -63,6 +66,8 @@ cdef void cut_rows(
         s.panel_blocks = threads
     elif maps > 0 and maps * s.row_blocks < threads:
         s.panel_blocks = min(panels, ceil_div(threads, maps * s.row_blocks))
+    if redone == 0 and s.row_blocks == rows and work > MOST_WORK:
+        s.panel_blocks = max(s.panel_blocks, <Py_ssize_t>min(panels, work / MOST_WORK + 1))
     s.strips = maps * s.row_blocks * s.panel_blocks if rows > 0 else 0
 
 

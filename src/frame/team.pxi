@@ -43,7 +43,7 @@ cdef void look_for_signals(Run* run) noexcept with gil:
     float_mode_restore(run.mode)
     try:
         PyErr_CheckSignals()
-        if threading.current_thread() is not threading.main_thread():
+        if threading.get_ident() != threading.main_thread().ident:
             run.look = INFINITY
     except BaseException as error:
         (<list>run.error).append(error)

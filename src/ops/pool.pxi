@@ -35,43 +35,48 @@ cdef double pool_work(const StepData* s) noexcept:
     return output_floats(&s.g) * min(s.g.kh, s.g.h) * min(s.g.kw, s.g.w)
 
 
+cdef void pool_cut(StepData* s, int threads) noexcept nogil:
+    """Cut output pixels, because a single row may have windows of any size."""
+    cdef const Geometry* g = &s.g
+    cut_rows(s, threads, g.n, g.oh * g.ow, g.c * min(g.kh, g.h) * min(g.kw, g.w))
+
+
 cdef inline INLINE_VOID pool_strip(bint maximum, const StepData* s, Py_ssize_t index) noexcept nogil:
     """Compute a strip of either kind; all callers pass a constant for `maximum`."""
     cdef const Geometry* g = &s.g
     cdef Strip strip = locate(s, index)
     cdef const float* x = s.x + strip.image * g.h * g.w * g.c
-    cdef float* y = s.y + (strip.image * g.oh + strip.first) * g.ow * g.c
-    cdef Py_ssize_t q, r, i, j, c, top, left, count, first_i, last_i, first_j, last_j
+    cdef float* y = s.y + (strip.image * g.oh * g.ow + strip.first) * g.c
+    cdef Py_ssize_t pixel, i, j, c, top, left, count, first_i, last_i, first_j, last_j
     cdef vec acc
-    for q in range(strip.first, strip.last):
-        top = q * g.sh - g.top
+    for pixel in range(strip.first, strip.last):
+        top = pixel // g.ow * g.sh - g.top
         first_i = max(top, 0)
         last_i = min(top + g.kh, g.h)
-        for r in range(g.ow):
-            left = r * g.sw - g.left
-            first_j = max(left, 0)
-            last_j = min(left + g.kw, g.w)
-            count = (last_i - first_i) * (last_j - first_j)
-            if g.mode:
-                count = (min(top + g.kh, g.h + g.bottom) - top) * (
-                    min(left + g.kw, g.w + g.right) - left)
-            c = 0
-            while c < g.c:
-                acc = vec_fill(0)
-                if maximum:
-                    acc = vec_load_up_to(x + (first_i * g.w + first_j) * g.c + c, g.c - c)
-                for i in range(first_i, last_i):
-                    for j in range(first_j, last_j):
-                        if maximum:
-                            acc = vec_max_nan(
-                                acc, vec_load_up_to(x + (i * g.w + j) * g.c + c, g.c - c))
-                        else:
-                            acc = vec_add(acc, vec_load_up_to(x + (i * g.w + j) * g.c + c, g.c - c))
-                if not maximum:
-                    acc = vec_div(acc, vec_fill(<float>count))
-                vec_store_up_to(y + c, acc, g.c - c)
-                c += LANES
-            y += g.c
+        left = pixel % g.ow * g.sw - g.left
+        first_j = max(left, 0)
+        last_j = min(left + g.kw, g.w)
+        count = (last_i - first_i) * (last_j - first_j)
+        if g.mode:
+            count = (min(top + g.kh, g.h + g.bottom) - top) * (
+                min(left + g.kw, g.w + g.right) - left)
+        c = 0
+        while c < g.c:
+            acc = vec_fill(0)
+            if maximum:
+                acc = vec_load_up_to(x + (first_i * g.w + first_j) * g.c + c, g.c - c)
+            for i in range(first_i, last_i):
+                for j in range(first_j, last_j):
+                    if maximum:
+                        acc = vec_max_nan(
+                            acc, vec_load_up_to(x + (i * g.w + j) * g.c + c, g.c - c))
+                    else:
+                        acc = vec_add(acc, vec_load_up_to(x + (i * g.w + j) * g.c + c, g.c - c))
+            if not maximum:
+                acc = vec_div(acc, vec_fill(<float>count))
+            vec_store_up_to(y + c, acc, g.c - c)
+            c += LANES
+        y += g.c
 
 
 cdef void average_pool_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil:
@@ -85,11 +90,11 @@ cdef void max_pool_strip(const StepData* s, Py_ssize_t index, float* scratch) no
 cdef Op* average_pool = new_op("average_pool")
 average_pool.error = pool_error
 average_pool.work = pool_work
-average_pool.cut = cut_output_rows
+average_pool.cut = pool_cut
 average_pool.strip = average_pool_strip
 
 cdef Op* max_pool = new_op("max_pool")
 max_pool.error = pool_error
 max_pool.work = pool_work
-max_pool.cut = cut_output_rows
+max_pool.cut = pool_cut
 max_pool.strip = max_pool_strip

@@ -63,7 +63,7 @@ cdef void winograd_cut(StepData* s, int threads) noexcept nogil:
     cdef Py_ssize_t across = ceil_div(g.ow, g.tile)
     cdef Py_ssize_t floats_per_row = min(
         matrices(g) * across * (g.c + g.oc), STRIP_FLOATS // ceil_div(WINOGRAD_STRIP, across))
-    cut_rows(s, 1, 1, g.n * ceil_div(g.oh, g.tile), floats_per_row, ceil_div(g.oc, BLOCK))
+    cut_rows(s, 1, 1, g.n * ceil_div(g.oh, g.tile), floats_per_row, ceil_div(g.oc, BLOCK), 1)
     if s.row_blocks < 4 * threads:
         s.panel_blocks = min(s.panels, threads)
         s.strips *= s.panel_blocks

@@ -208,3 +208,34 @@ def test_calls_of_other_threads_are_not_interrupted(isa):
     caller.start()
     caller.join()
     assert (results[0] == 0).all()
+
+
+@linux
+@pytest.mark.parametrize("op", ["average_pool", "max_pool"])
+def test_windows_as_large_as_the_map_do_not_hold_signals_up(op):
+    code = f"""
+from dsconv.kernels import dispatch
+kernels, n = dispatch.kernels, 600
+fields = dict(h=n, w=n, oh=n, ow=n, kh=n, kw=n, top=300, left=300, bottom=299, right=299)
+step = kernels.Step({op!r}, fields, (1, 0), (2, 0))
+program = kernels.Program([step], (n * n,), (n * n,))
+x, out = np.ones(n * n, np.float32), np.full((1, n, n, 1), np.nan, np.float32)
+def handler(*_):
+    raise KeyboardInterrupt
+at_once(handler)
+try:
+    program.run((x, out), 1, 1)
+except KeyboardInterrupt:
+    print(unfinished())
+"""
+    assert lines(LONG + code) == ["True"]
+
+
+def test_a_row_with_much_work_is_cut_into_panels(isa):
+    """A row of 70,000 pixels is several strips; each column has the bits of a narrow map."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 70_000, 64), np.float32)
+    weight = rng.standard_normal((1, 3, 64, 64), np.float32)
+    narrow = dsconv.conv2d(x[:, :33], weight, threads=1)[:, :32]
+    for threads in (1, 2):
+        assert (dsconv.conv2d(x, weight, threads=threads)[:, :32] == narrow).all()
