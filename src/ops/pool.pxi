@@ -47,13 +47,14 @@ cdef inline INLINE_VOID pool_strip(bint maximum, const StepData* s, Py_ssize_t i
     cdef Strip strip = locate(s, index)
     cdef const float* x = s.x + strip.image * g.h * g.w * g.c
     cdef float* y = s.y + (strip.image * g.oh * g.ow + strip.first) * g.c
+    cdef Py_ssize_t q = strip.first // g.ow, r = strip.first % g.ow         # row and column of the pixel
     cdef Py_ssize_t pixel, i, j, c, top, left, count, first_i, last_i, first_j, last_j
     cdef vec acc
     for pixel in range(strip.first, strip.last):
-        top = pixel // g.ow * g.sh - g.top
+        top = q * g.sh - g.top
         first_i = max(top, 0)
         last_i = min(top + g.kh, g.h)
-        left = pixel % g.ow * g.sw - g.left
+        left = r * g.sw - g.left
         first_j = max(left, 0)
         last_j = min(left + g.kw, g.w)
         count = (last_i - first_i) * (last_j - first_j)
@@ -77,6 +78,9 @@ cdef inline INLINE_VOID pool_strip(bint maximum, const StepData* s, Py_ssize_t i
             vec_store_up_to(y + c, acc, g.c - c)
             c += LANES
         y += g.c
+        r += 1                  # a division for each pixel would take as long as its window
+        if r == g.ow:
+            q, r = q + 1, 0
 
 
 cdef void average_pool_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil:
