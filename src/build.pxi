@@ -33,8 +33,9 @@ cdef bint rounds_once(float a, float c):
 
 
 lanes = LANES                    # floats in a vec
-block = BLOCK                    # channels in a packed panel, and in a depthwise block
-gemm_rows = GEMM_ROWS
+block = BLOCK                    # channels in a depthwise block
+panel = PANEL                    # the most columns in a packed panel
+gemm_heights = tuple([gemm_rows(vecs + 1) for vecs in range(GEMM_VECS)])     # of tiles 1, 2 ... vecs wide
 # Numbers out of texts, because the compiler would compute with constants by rules of its own.
 has_fma = rounds_once(float("1.000244140625"), float("-1.00048828125"))
 compiler = (<bytes>COMPILER_NAME).decode() + " " + (<bytes>COMPILER).decode()

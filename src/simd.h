@@ -17,25 +17,36 @@
 
 /* The sizes of each instruction set's tiles.
  *
- * GEMM_ROWS x 2 vecs of sums, 2 vecs of weights and a few broadcast inputs fill the register file:
- * AVX-512 and NEON have 32 registers, the others 16. A GEMM tile one vec wide is taller, because
- * eight chains of sums hide the latency of a multiply-add (56 x 56, 144 -> 24 channels, AVX2:
- * 81 -> 84 GFLOP/s). DEPTHWISE_PIXELS x DEPTHWISE_VECS are the chains of the depthwise tile.
- * Seven pixels divide the usual widths 7, 14, 28, 56 and 112.
+ * GEMM_VECS is the width of the widest GEMM tile in vecs, GEMM_ROWS_n the height of the tiles n vecs wide.
+ * The sums, n vecs of weights and a broadcast input fill the vector registers: 32 of AVX-512 and NEON,
+ * 16 of the others. A tile one vec wide is taller, because eight chains of sums hide the latency of a
+ * multiply-add (56 x 56, 144 -> 24 channels, AVX2: 81 -> 84 GFLOP/s).
+ *
+ * Each row of a tile has a pointer, and with twelve of them AVX-512 needs more general registers than
+ * there are: gcc keeps the rest in vector registers and moves them back at each k. So its tiles are
+ * wider and less tall: 6 x 4 instead of 12 x 2 (Cascade Lake, 14 x 14, 512 -> 512: 78 -> 89 % of the peak).
+ * Nine rows three vecs wide spill and take twice as long.
+ *
+ * DEPTHWISE_PIXELS x DEPTHWISE_VECS are the chains of the depthwise tile. Seven pixels divide the usual
+ * widths 7, 14, 28, 56 and 112.
  *
  * DSCONV_TILES_AARCH64 builds the tiles of NEON on another processor, for the tests. */
 #if defined(__aarch64__) || defined(DSCONV_TILES_AARCH64)
-enum { LANES = 4, GEMM_ROWS = 12, GEMM_ROWS_NARROW = 12, DEPTHWISE_PIXELS = 7, DEPTHWISE_VECS = 2 };
+enum { LANES = 4, DEPTHWISE_PIXELS = 7, DEPTHWISE_VECS = 2 };
+enum { GEMM_VECS = 2, GEMM_ROWS_1 = 12, GEMM_ROWS_2 = 12, GEMM_ROWS_3 = 1, GEMM_ROWS_4 = 1 };
 #elif defined(__AVX512F__)
-enum { LANES = 16, GEMM_ROWS = 12, GEMM_ROWS_NARROW = 12, DEPTHWISE_PIXELS = 7, DEPTHWISE_VECS = 2 };
+enum { LANES = 16, DEPTHWISE_PIXELS = 7, DEPTHWISE_VECS = 2 };
+enum { GEMM_VECS = 4, GEMM_ROWS_1 = 12, GEMM_ROWS_2 = 10, GEMM_ROWS_3 = 8, GEMM_ROWS_4 = 6 };
 #elif defined(__AVX2__)
-enum { LANES = 8, GEMM_ROWS = 6, GEMM_ROWS_NARROW = 8, DEPTHWISE_PIXELS = 7, DEPTHWISE_VECS = 1 };
+enum { LANES = 8, DEPTHWISE_PIXELS = 7, DEPTHWISE_VECS = 1 };
+enum { GEMM_VECS = 2, GEMM_ROWS_1 = 8, GEMM_ROWS_2 = 6, GEMM_ROWS_3 = 1, GEMM_ROWS_4 = 1 };
 #else
-enum { LANES = 4, GEMM_ROWS = 6, GEMM_ROWS_NARROW = 8, DEPTHWISE_PIXELS = 7, DEPTHWISE_VECS = 1 };
+enum { LANES = 4, DEPTHWISE_PIXELS = 7, DEPTHWISE_VECS = 1 };
+enum { GEMM_VECS = 2, GEMM_ROWS_1 = 8, GEMM_ROWS_2 = 6, GEMM_ROWS_3 = 1, GEMM_ROWS_4 = 1 };
 #endif
 
-/* The channels of a packed panel and of a depthwise window: what one GEMM tile writes. */
-enum { BLOCK = 2 * LANES };
+/* The most columns of a packed panel, and the channels of a depthwise block and window. */
+enum { PANEL = GEMM_VECS * LANES, BLOCK = 2 * LANES };
 
 /* gcc says __FP_FAST_FMAF wherever it would fuse. The others are for compilers that do not say it. */
 #if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
@@ -70,25 +81,53 @@ static inline float float_fma(float a, float b, float c) {
 #include "simd_plain.h"
 #endif
 
-/* The last channels of a map may fill no whole vec. They pass through a small buffer, because tiles
- * work on whole vecs. The copies are functions of their own, because gcc never unrolls a loop with
- * a call of memcpy inside, and then the sums of a tile would leave their registers. */
-static NOINLINE void copy_rows(float *to, ptrdiff_t to_pitch, const float *from,
-                               ptrdiff_t from_pitch, ptrdiff_t rows, ptrdiff_t count) {
-    for (ptrdiff_t i = 0; i < rows; i++)
-        memcpy(to + i * to_pitch, from + i * from_pitch, 4 * (size_t)count);
+/* Return a / b of numbers that are not negative. Processors divide small ones much faster. */
+static inline ptrdiff_t quotient(ptrdiff_t a, ptrdiff_t b) {
+    return ((uint64_t)a | (uint64_t)b) >> 32 ? a / b : (ptrdiff_t)((uint32_t)a / (uint32_t)b);
 }
 
+/* Read a pointer from memory now, and not once for all rounds of a loop: it would take a register. */
+static inline const float *pointer_again(const float *const *p) {
+    return *(const float *const volatile *)p;
+}
+
+/* The last channels of a map may fill no whole vec. Then only the first `count` lanes are loaded, as
+ * zeros behind them, or stored. AVX-512 does it with a mask, the others with a copy. These functions are
+ * not inlined, because gcc never unrolls a loop with a call of memcpy inside, and then the sums of a tile
+ * would leave their registers. */
 static NOINLINE vec vec_load_first(const float *p, ptrdiff_t count) {
+#ifdef VEC_MASKS
+    return vec_load_masked(p, count);
+#else
     float lanes[LANES] = {0};
     memcpy(lanes, p, 4 * (size_t)count);
     return vec_load(lanes);
+#endif
 }
 
 static NOINLINE void vec_store_first(float *p, vec v, ptrdiff_t count) {
+#ifdef VEC_MASKS
+    vec_store_masked(p, v, count);
+#else
     float lanes[LANES];
     vec_store(lanes, v);
     memcpy(p, lanes, 4 * (size_t)count);
+#endif
+}
+
+/* Copy the first `count` floats of some rows. */
+static NOINLINE void copy_rows(float *to, ptrdiff_t to_pitch, const float *from,
+                               ptrdiff_t from_pitch, ptrdiff_t rows, ptrdiff_t count) {
+    for (ptrdiff_t i = 0; i < rows; i++) {
+#ifdef VEC_MASKS
+        for (ptrdiff_t j = 0; j < count; j += LANES)
+            vec_store_masked(to + j, vec_load_masked(from + j, count - j), count - j);
+#else
+        memcpy(to, from, 4 * (size_t)count);
+#endif
+        to += to_pitch;
+        from += from_pitch;
+    }
 }
 
 #endif

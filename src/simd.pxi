@@ -2,9 +2,13 @@
 
 cdef extern from "simd.h" nogil:
     enum: LANES                   # floats in a vec
-    enum: BLOCK                   # channels of a packed panel: two vecs
-    enum: GEMM_ROWS               # pixels of a GEMM tile two vecs wide
-    enum: GEMM_ROWS_NARROW        # pixels of a GEMM tile one vec wide
+    enum: BLOCK                   # channels of a depthwise block: two vecs
+    enum: PANEL                   # the most columns of a packed panel
+    enum: GEMM_VECS               # vecs of such a panel
+    enum: GEMM_ROWS_1             # pixels of a GEMM tile one vec wide, and so on
+    enum: GEMM_ROWS_2
+    enum: GEMM_ROWS_3
+    enum: GEMM_ROWS_4
     enum: DEPTHWISE_PIXELS
     enum: DEPTHWISE_VECS
     ctypedef void INLINE_VOID
@@ -29,4 +33,6 @@ cdef extern from "simd.h" nogil:
     vec vec_max_nan(vec a, vec b)
     vec vec_max(vec low, vec v)
     vec vec_min(vec high, vec v)
+    Py_ssize_t quotient(Py_ssize_t a, Py_ssize_t b)
     void prefetch(const void* p)
+    const float* pointer_again(const float* const* p)

@@ -40,4 +40,17 @@ static inline vec vec_min(vec high, vec v) { return (vec)_mm_min_ps((__m128)high
 /* Return max(a, b), and NaN where either is NaN. */
 static inline vec vec_max_nan(vec a, vec b) { return vec_select(a == a, vec_max(a, b), a); }
 
+#if defined(__AVX512F__) && !defined(DSCONV_TILES_AARCH64)
+#define VEC_MASKS
+static inline __mmask16 first_lanes(ptrdiff_t count) {
+    return (__mmask16)(count < LANES ? (1u << count) - 1 : 0xffff);
+}
+static inline vec vec_load_masked(const float *p, ptrdiff_t count) {
+    return (vec)_mm512_maskz_loadu_ps(first_lanes(count), p);
+}
+static inline void vec_store_masked(float *p, vec v, ptrdiff_t count) {
+    _mm512_mask_storeu_ps(p, first_lanes(count), (__m512)v);
+}
+#endif
+
 static inline void prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }

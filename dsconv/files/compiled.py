@@ -1,6 +1,6 @@
 """Compiled models in files: `dsconv.save(model, "network.dsconv")`, the way to the fastest start.
 
-    dsconv 5 18301 4234816 5f8e01c2 07d1b3a9    version; bytes of the text, floats of the
+    dsconv 6 18301 4234816 5f8e01c2 07d1b3a9    version; bytes of the text, floats of the
                                      weights; CRC-32 of the floats, and of all before it with the
                                      text
     class Classifier                 lines of text (`dsconv.text.lines`): the class and its details,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIX", "load_compiled", "write_compiled"]
 
 SUFFIX = ".dsconv"
-VERSION = 5  # raise it whenever the layout of packed weights or the meaning of a line changes
+VERSION = 6  # raise it whenever the layout of packed weights or the meaning of a line changes
 _CLASSES = {  # name in the file -> module of the class
     "Model": "dsconv.compiler.model",
     "Classifier": "dsconv.vision.classifier",

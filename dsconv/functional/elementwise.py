@@ -60,7 +60,7 @@ def batch_norm(
     shift = b - m * factor
     rows = contiguous(x).reshape(-1, 1, 1, channels)
     y = np.empty(x.shape, np.float32)
-    kernels, packing = dispatch.kernels, Packing("panels", (channels,))
+    kernels, packing = dispatch.kernels, Packing((channels,))
     named = {"weight": factor.astype(np.float32), "bias": shift.astype(np.float32)}
     weights = {k: packing.packed(array, Widths.of(kernels)) for k, array in named.items()}
     shape, bounds = rows.shape[1:], clamp(activation, "activation")

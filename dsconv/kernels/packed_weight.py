@@ -100,7 +100,7 @@ def packing_of(kind: str, shape: tuple[int, ...], groups: int = 1) -> Packing:
     channel g * M + m is filter m of input channel g.
     """
     if kind == "conv2d" and groups > 1 and shape[2] == 1:
-        return Packing("blocks", (*shape[:2], groups, shape[3] // groups))
+        return Packing((*shape[:2], groups, shape[3] // groups), depthwise=True)
     if kind == "depthwise":
-        return Packing("blocks", shape)
-    return Packing("panels", shape, groups)
+        return Packing(shape, depthwise=True)
+    return Packing(shape, groups)

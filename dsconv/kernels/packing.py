@@ -1,76 +1,86 @@
 """Put weights in the order in which the kernels read them, and take them out again.
 
 A weight is a matrix, or some side by side: one of each group of a convolution or of Winograd's
-algorithm. It is packed in panels of `block` columns, one after the other, row by row:
+algorithm. It is packed in panels, one after the other, row by row:
 
         columns ->                              packed
       +---------+---------+-----+             +---------+---------+-----+
-    r | panel 0 | panel 1 | rest|     ->      | panel 0 | panel 1 | rest|    the next matrix ...
+    r | panel 0 | panel 1 | 2   |     ->      | panel 0 | panel 1 | 2   |    the next matrix ...
     o |         |         |     |             +---------+---------+-----+
     w +---------+---------+-----+
 
-    panels   (..., N): the rest is filled up to whole vecs        (src/microkernels/gemm.pxi)
-    blocks   (KH, KW, C, M): C * M columns, filled up to a block  (src/microkernels/depthwise.pxi)
+The columns are filled up to whole vecs, of `lanes` floats. Panels have at most `panel` columns and
+share the vecs evenly, the wider ones first (src/frame/columns.pxi). The rows are what one output is the
+sum of; a bias has one row. Two kinds of weights have panels of `block` columns:
 
-A bias has one row. Packed weights depend on two widths of a kernel module, `lanes` and `block`. The
-op and the geometry of a step tell the rest, so weights that are packed for one instruction set can
-be packed again for another.
+- a depthwise weight, whose rows are its taps: filled up to whole blocks (src/microkernels/depthwise.pxi);
+- the expansion of an inverted residual, whose tile writes what a depthwise tile reads
+  (src/ops/inverted_residual.pxi).
+
+Packed weights depend on these three widths of a kernel module. The op and the geometry of a step tell
+the rest, so weights that are packed for one instruction set can be packed again for another.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 
-Views = tuple[np.ndarray, np.ndarray]  # of the plain and of the packed array
-
 
 class Widths(NamedTuple):
-    """Floats of a vec, and of a panel or a depthwise block, of one kernel module."""
+    """Floats of a vec, of a depthwise block and of the widest panel of one kernel module."""
 
     lanes: int
     block: int
+    panel: int
 
     @classmethod
     def of(cls, kernels: ModuleType) -> Widths:
         """Return the widths of a kernel module."""
-        return cls(kernels.lanes, kernels.block)
+        return cls(kernels.lanes, kernels.block, kernels.panel)
 
 
 class Packing:
-    """The form, shape and groups of one weight of a step.
+    """The kind, shape and groups of one weight of a step.
 
     Attributes
     ----------
-    form : str
-        "panels" or "blocks".
     shape : tuple of int
         Shape of the plain array.
     groups : int
+    depthwise : bool
+        True for (KH, KW, C, M), whose columns are C * M; else the last axis has the columns.
+    blocks : bool
+        True if the panels are as wide as a depthwise block.
     matrix : (int, int)
         Rows and columns of the plain array as one matrix, all groups side by side.
     """
 
-    __slots__ = ("form", "shape", "groups", "matrix")
+    __slots__ = ("shape", "groups", "depthwise", "blocks", "matrix")
 
-    def __init__(self, form: str, shape: tuple[int, ...], groups: int = 1) -> None:
-        self.form, self.shape, self.groups = form, shape, groups
-        first = 2 if form == "blocks" else -1  # of the axes that are columns
+    def __init__(
+        self, shape: tuple[int, ...], groups: int = 1, *,
+        depthwise: bool = False, blocks: bool = False,
+    ) -> None:  # fmt: skip
+        self.shape, self.groups = shape, groups
+        self.depthwise, self.blocks = depthwise, blocks or depthwise
+        first = 2 if depthwise else -1  # of the axes that are columns
         self.matrix = math.prod(shape[:first]), math.prod(shape[first:])
 
     def bias(self) -> Packing:
         """Return how the bias of a convolution with this weight is packed."""
-        shape = (1, 1) if self.form == "blocks" else ()
-        return Packing(self.form, (*shape, self.matrix[1]), self.groups)
+        shape = (1, 1, self.matrix[1], 1) if self.depthwise else (self.matrix[1],)
+        return Packing(shape, self.groups, depthwise=self.depthwise)
 
     def floats(self, widths: Widths) -> int:
         """Return the size of the packed weight."""
         rows, columns = self.matrix
-        fill = widths.block if self.form == "blocks" else widths.lanes
+        fill = widths.block if self.depthwise else widths.lanes
         return self.groups * rows * round_up(columns // self.groups, fill)
 
     def pack(self, array: np.ndarray | None, data: np.ndarray, widths: Widths) -> None:
@@ -78,14 +88,14 @@ class Packing:
         if array is None:
             data[...] = 0
             return
-        (plain, panels), (last, rest) = self._parts(array, data, widths)
-        if plain.strides[3] == plain.itemsize:  # copied a row of a panel at a time
-            wide = np.dtype((np.void, widths.block * plain.itemsize))
-            plain, panels = plain.view(wide), panels.view(wide)
-        panels[...] = plain
-        columns = last.shape[2]
-        rest[:, :, :columns] = last
-        rest[:, :, columns:] = 0
+        for plain, panel in self._panels(array, data, widths):
+            columns = plain.shape[2]
+            if columns == panel.shape[2] and plain.strides[2] == plain.itemsize:
+                row = np.dtype((np.void, columns * plain.itemsize))  # copied a row at a time
+                panel.view(row)[...] = plain.view(row)
+            else:
+                panel[:, :, :columns] = plain
+                panel[:, :, columns:] = 0
 
     def packed(self, array: np.ndarray | None, widths: Widths) -> np.ndarray:
         """Return the packed array in memory of its own."""
@@ -98,21 +108,30 @@ class Packing:
     def unpack(self, data: np.ndarray, widths: Widths) -> np.ndarray:
         """Return the plain array that `pack` wrote into `data`."""
         array = np.empty(self.shape, np.float32)
-        (plain, panels), (last, rest) = self._parts(array, data, widths)
-        plain[...] = panels
-        last[...] = rest[:, :, : last.shape[2]]
+        for plain, panel in self._panels(array, data, widths):
+            plain[...] = panel[:, :, : plain.shape[2]]
         return array
 
-    def _parts(self, array: np.ndarray, data: np.ndarray, widths: Widths) -> tuple[Views, Views]:
-        """Return views of the whole panels, and of the rest, of the plain and the packed array."""
-        (rows, columns), groups, block = self.matrix, self.groups, widths.block
-        whole = columns // groups // block * block
-        plain = array.reshape(rows, groups, -1).swapaxes(0, 1)  # (groups, rows, columns)
+    def _panels(
+        self, array: np.ndarray, data: np.ndarray, widths: Widths
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield views of each panel in the plain and in the packed array, as (groups, rows, columns)."""
+        rows, groups = self.matrix[0], self.groups
+        plain = array.reshape(rows, groups, -1).swapaxes(0, 1)
         packed = data.reshape(groups, -1)
-        panels = packed[:, : rows * whole].reshape(groups, -1, rows, block)
-        rest = packed[:, rows * whole :].reshape(groups, rows, -1)
-        tall = plain[:, :, :whole].reshape(groups, rows, -1, block).swapaxes(1, 2)
-        return (tall, panels), (plain[:, :, whole:], rest)
+        widest = widths.block if self.blocks else widths.panel
+        vecs = packed.shape[1] // rows // widths.lanes
+        for first, last in panels(vecs, widest // widths.lanes):
+            first, last = first * widths.lanes, last * widths.lanes
+            panel = packed[:, rows * first : rows * last].reshape(groups, rows, last - first)
+            yield plain[:, :, first:last], panel
+
+
+def panels(vecs: int, most: int) -> Iterator[tuple[int, int]]:
+    """Return the first vec of each panel and of the next, if panels have at most `most` vecs."""
+    count = -(-vecs // most)
+    edges = [i * (vecs // count) + min(i, vecs % count) for i in range(count + 1)]
+    return itertools.pairwise(edges)
 
 
 def round_up(number: int, step: int) -> int:
@@ -125,17 +144,17 @@ Sizes = Mapping[str, int]
 
 def _convolution(g: Sizes) -> dict[str, Packing]:
     kernel, depth = (g["kh"], g["kw"]), g["c"] // max(g["groups"], 1)
-    return _with_biases(Packing("panels", (*kernel, depth, g["oc"]), g["groups"]))
+    return _with_biases(Packing((*kernel, depth, g["oc"]), g["groups"]))
 
 
 def _winograd(g: Sizes) -> dict[str, Packing]:
     matrices, oc = (g["tile"] + 2) ** 2, g["oc"]
-    weight = Packing("panels", (g["c"], matrices * oc), matrices)
-    return {"weight": weight, "bias": Packing("panels", (oc,))}
+    weight = Packing((g["c"], matrices * oc), matrices)
+    return {"weight": weight, "bias": Packing((oc,))}
 
 
 def _filters(g: Sizes) -> Packing:
-    return Packing("blocks", (g["kh"], g["kw"], g["c"], g["multiplier"]))
+    return Packing((g["kh"], g["kw"], g["c"], g["multiplier"]), depthwise=True)
 
 
 def _depthwise(g: Sizes) -> dict[str, Packing]:
@@ -143,23 +162,23 @@ def _depthwise(g: Sizes) -> dict[str, Packing]:
 
 
 def _separable(g: Sizes) -> dict[str, Packing]:
-    last = Packing("panels", (g["c"] * g["multiplier"], g["oc"]))
+    last = Packing((g["c"] * g["multiplier"], g["oc"]))
     return _with_biases(last, _filters(g))
 
 
 def _inverted_residual(g: Sizes) -> dict[str, Packing]:
     hidden = g["hidden"]
-    middle = Packing("blocks", (g["kh"], g["kw"], hidden, 1))
-    first, last = Packing("panels", (g["c"], hidden)), Packing("panels", (hidden, g["oc"]))
+    middle = Packing((g["kh"], g["kw"], hidden, 1), depthwise=True)
+    first, last = Packing((g["c"], hidden), blocks=True), Packing((hidden, g["oc"]))
     return _with_biases(last, middle, first)
 
 
 def _scale(g: Sizes) -> dict[str, Packing]:
-    return _with_biases(Packing("panels", (g["c"],)))
+    return _with_biases(Packing((g["c"],)))
 
 
 def _l2(g: Sizes) -> dict[str, Packing]:
-    return {"weight": Packing("panels", (g["c"],))}
+    return {"weight": Packing((g["c"],))}
 
 
 STAGES = ("", "mid_", "in_")  # before the names of weights and clamps, from the last stage on

@@ -2,6 +2,7 @@
 
     lanes 8                              the widths for which the weights are packed
     block 16
+    panel 16
     unshared 3512320                     floats of the arena if no two tensors shared memory
     input 224,224,3 input                shape and name, a line each
     output 1000 logits
@@ -34,7 +35,8 @@ __all__ = ["packed_for", "program_lines", "program_of"]
 
 _AXES = 5  # of a copy
 _MOST_STEPS = 1 << 16
-_WIDEST = 1024  # floats of a vec or a panel
+_WIDTHS = "lanes", "block", "panel"
+_WIDEST = 1024  # floats of each of these
 
 
 def program_lines(program: NamedProgram) -> Fields:
@@ -42,8 +44,7 @@ def program_lines(program: NamedProgram) -> Fields:
     kernels = program.kernels
     features = program.features
     return {
-        "lanes": [str(kernels.lanes)],
-        "block": [str(kernels.block)],
+        **{key: [str(getattr(kernels, key))] for key in _WIDTHS},
         "unshared": [str(program.unshared)],
         "input": shape_lines(program.inputs),
         "output": shape_lines(program.outputs),
@@ -62,8 +63,7 @@ def program_lines(program: NamedProgram) -> Fields:
 
 def packed_for(fields: Fields, kernels: ModuleType) -> bool:
     """Return true if the weights can be used as they lie, because these are their widths."""
-    widths = [str(kernels.lanes)], [str(kernels.block)]
-    return (fields.get("lanes"), fields.get("block")) == widths
+    return all(fields.get(key) == [str(getattr(kernels, key))] for key in _WIDTHS)
 
 
 def program_of(
@@ -86,7 +86,9 @@ def program_of(
     ValueError, TypeError, OverflowError
         If the lines are not those of a program that the kernels can run.
     """
-    lanes, block = (number(one(fields, key), key, 1, _WIDEST) for key in ("lanes", "block"))
+    widths = tuple(number(one(fields, key), key, 1, _WIDEST) for key in _WIDTHS)
+    if any(width % widths[0] for width in widths):
+        raise ValueError(f"block and panel must be multiples of lanes, got {widths}")
     unshared = number(one(fields, "unshared"), "unshared")
     inputs, outputs = (shapes_of(fields.pop(key, []), key) for key in ("input", "output"))
     layers = [_layer(line) for line in fields.pop("layer", [])]
@@ -96,13 +98,13 @@ def program_of(
         raise ValueError(f"there must be from 1 to {_MOST_STEPS} steps, got {len(lines)}")
     kernels = dispatch.kernels
     described = [_step(line, floats) for line in lines]
-    if (lanes, block) == (kernels.lanes, kernels.block):
+    if widths == tuple(getattr(kernels, key) for key in _WIDTHS):
         steps = [kernels.Step(*step) for step in described]
     else:
         from dsconv.kernels.packing import Widths
         from dsconv.kernels.repacking import repacked
 
-        steps, floats = repacked(kernels, described, Widths(lanes, block), len(floats))
+        steps, floats = repacked(kernels, described, Widths(*widths), len(floats))
         check = _always_there
     program = NamedProgram(
         kernels, steps, floats, inputs, outputs, layers, _features(features), unshared, check

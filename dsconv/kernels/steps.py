@@ -51,12 +51,12 @@ def convolution_step(
     fields: dict[str, Any] = {}
     for prefix, (packing, bounds) in zip(STAGES, stages, strict=False):
         fields[prefix + "low"], fields[prefix + "high"] = bounds
-        if packing.form == "blocks":
+        if packing.depthwise:
             fields["multiplier"] = packing.shape[3]
     last, first = stages[0][0], stages[-1][0]
     if len(stages) == 3:
         op, fields["hidden"] = "inverted_residual", first.matrix[1]
-    elif first.form == "blocks":
+    elif first.depthwise:
         op = "depthwise" if len(stages) == 1 else "separable"
     elif tile:
         op, fields["tile"] = "winograd", tile

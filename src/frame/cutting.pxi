@@ -55,7 +55,7 @@ cdef void cut_rows(
     `redone` of the work, which each thread does again.
     """
     cdef double cost = (0.02 + redone) * (threads - 1)
-    cdef double work = <double>floats_per_row * panels * BLOCK      # of a row, without its kernel
+    cdef double work = <double>floats_per_row * panels * PANEL      # of a row, without its kernel
     s.rows = rows
     s.panels = panels
     s.panel_blocks = 1

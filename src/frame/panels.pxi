@@ -1,12 +1,16 @@
 # Panels outside, tiles inside: some output pixels against some packed panels of weights.
 #
-# Loop nest:  for panel of B: for tiles of one height: gemm_tiles
+# Loop nest:  for panel of B: for pass over k: for tiles of one height: gemm_tiles
 #
-# A panel stays in the L1 or L2 cache while all tiles of the strip pass over it. Meanwhile the
-# tiles ask memory for the next panel, a little at each k, so that it has arrived when its turn
+# A panel stays in the L1 or L2 cache while all tiles of the strip pass over it. Meanwhile each tile
+# asks memory for its share of the next panel, in its first k, so that it has arrived when its turn
 # comes (7 x 7 x 1024, AVX2: 82 -> 97 % of the peak). Prefetching a whole panel between two tiles
-# fills the load queue and stalls the next tile. Panels with fewer than 64 rows need no
-# prefetching.
+# fills the load queue and stalls the next tile. Asking at every k, each line several times, takes
+# issue slots from the multiply-adds (AVX-512, 192 -> 32: 65 -> 86 %). Panels with fewer than 64 rows
+# need no prefetching.
+#
+# Panels that pass through the L1 cache for each tile are asked for a second time, a few k ahead. That
+# pays where they are long (14 x 14, 1024 -> 256, AVX-512: 80 -> 87 %).
 #
 # Tile heights share the pixels evenly: 49 pixels in tiles of at most 12 are 10, 10, 10, 10, 9.
 # A single pixel, as in dense layers, takes several whole panels at a time.
@@ -15,11 +19,19 @@ cdef enum:
     PREFETCH_DEPTH = 64           # rows of a panel from which on the next one is prefetched
 
 cdef struct Panels:
-    const float* weight           # packed: panels of BLOCK columns, the last one maybe of LANES
+    const float* weight           # packed: one panel after the other
     const float* bias             # (columns,) filled up with zeros to whole vecs
-    Py_ssize_t columns            # of all panels together
+    Columns columns               # of all panels together
     Py_ssize_t first, last        # the panels to compute: first .. last
     const float* after            # the panel that is read next, or NULL: a hint for prefetching
+
+
+cdef inline Py_ssize_t tiles_of(Py_ssize_t count, int vecs) noexcept nogil:
+    """Return how many tiles `count` pixels take. Constants divide faster than variables."""
+    if vecs == 4: return ceil_div(count, GEMM_ROWS_4)
+    if vecs == 3: return ceil_div(count, GEMM_ROWS_3)
+    if vecs == 2: return ceil_div(count, GEMM_ROWS_2)
+    return ceil_div(count, GEMM_ROWS_1)
 
 
 cdef void gemm_panels(GemmJob* t, Py_ssize_t count, const Panels* p) noexcept nogil:
@@ -29,35 +41,81 @@ cdef void gemm_panels(GemmJob* t, Py_ssize_t count, const Panels* p) noexcept no
     the first pixel's first column of panel p.first.
     """
     cdef Py_ssize_t depth = t.segments * t.length         # k: rows of a packed panel
-    cdef Py_ssize_t panel = p.first, tiles, share, taller
-    cdef const float* residual = t.residual
-    cdef float* c = t.c
-    cdef Prefetch hint
+    cdef Py_ssize_t panel = p.first, column
+    cdef Py_ssize_t start = first_column(&p.columns, panel), whole = whole_panels(&p.columns)
+    cdef GemmJob job = t[0]
     cdef int vecs
+    job.resume = False
     while panel < p.last:
-        t.columns = min(BLOCK, p.columns - panel * BLOCK)
-        t.b = p.weight + panel * BLOCK * depth
-        t.bias = p.bias + panel * BLOCK
-        t.c = c + (panel - p.first) * BLOCK
-        t.residual = NULL if residual == NULL else residual + (panel - p.first) * BLOCK
-        if count == 1 and panel + GEMM_PANELS <= min(p.last, p.columns // BLOCK):
-            gemm_row(t, BLOCK * depth)
+        column = first_column(&p.columns, panel)
+        vecs = <int>panel_vecs(&p.columns, panel)
+        job.columns = min(vecs * LANES, p.columns.count - column)
+        job.b = p.weight + column * depth
+        job.bias = p.bias + column
+        job.c = t.c + (column - start)
+        job.residual = NULL if t.residual == NULL else t.residual + (column - start)
+        if count == 1 and panel + GEMM_PANELS <= min(p.last, whole):
+            gemm_row(&job, PANEL * depth)
             panel += GEMM_PANELS
             continue
-        vecs = 2 if t.columns > LANES else 1
-        tiles = ceil_div(count, GEMM_ROWS if vecs == 2 else GEMM_ROWS_NARROW)
-        share = count // tiles
-        taller = count % tiles
         panel += 1
-        hint.ahead = 0
-        hint.next = t.b + BLOCK * depth if panel < p.last else p.after
-        if hint.next != NULL and depth >= PREFETCH_DEPTH:
-            hint.end = hint.next + BLOCK * depth
-            hint.ahead = ceil_div(BLOCK, tiles)
-        if taller:
-            gemm_tiles(share + 1, vecs, t, &hint, 0, taller)
-            hint.next += taller * hint.ahead * depth
-        gemm_tiles(share, vecs, t, &hint, taller * (share + 1), tiles - taller)
+        gemm_passes(&job, vecs, count, job.b + vecs * LANES * depth if panel < p.last else p.after)
+
+
+cdef void gemm_passes(GemmJob* t, int vecs, Py_ssize_t count, const float* after) noexcept nogil:
+    """Compute one panel, in several passes over k if it is larger than half of an L2 cache.
+
+    Else each tile would read the whole panel from the L3 cache again (7 x 7, 3 x 3 x 512 -> 512,
+    AVX-512: 36 -> 77 % of the peak). Between two passes c holds the sums, so each is still one chain.
+    A pass has some whole segments or, where these are too long, a part of one.
+    """
+    cdef Py_ssize_t most = STRIP_FLOATS // (vecs * LANES)         # rows of the panel in one pass
+    cdef Py_ssize_t parts = ceil_div(t.length, most), together = max(1, most // t.length)
+    cdef Py_ssize_t segment = 0, first = 0, offset
+    cdef GemmJob job = t[0]
+    if t.segments * t.length <= most or tiles_of(count, vecs) == 1:
+        gemm_pass(t, vecs, count, after)
+        return
+    job.residual, job.low, job.high = NULL, -INFINITY, INFINITY
+    while segment < t.segments:
+        if parts == 1:
+            job.segment = t.segment + segment
+            job.segments = min(together, t.segments - segment)
+            segment += job.segments
+        else:
+            offset = t.segment[segment] + first
+            job.segment, job.segments = &offset, 1
+            job.length = min(ceil_div(t.length, parts), t.length - first)
+            first += job.length
+            if first == t.length:
+                segment, first = segment + 1, 0
+        if segment == t.segments:
+            job.residual, job.low, job.high = t.residual, t.low, t.high
+            gemm_pass(&job, vecs, count, after)
+        else:
+            gemm_pass(&job, vecs, count, job.b + job.segments * job.length * vecs * LANES)
+        job.b += job.segments * job.length * vecs * LANES
+        job.resume = True
+
+
+cdef void gemm_pass(const GemmJob* t, int vecs, Py_ssize_t count, const float* after) noexcept nogil:
+    """Compute all pixels in tiles of nearly equal height, and ask for what is read after them."""
+    cdef Py_ssize_t tiles = tiles_of(count, vecs), share = quotient(count, tiles)
+    cdef Py_ssize_t taller = count - share * tiles, depth = t.segments * t.length
+    cdef Py_ssize_t floats = depth * vecs * LANES
+    cdef Prefetch hint
+    hint.next, hint.end, hint.rows, hint.ahead = after, after, 0, 0
+    if after != NULL and depth >= PREFETCH_DEPTH:
+        hint.end = after + floats
+        if floats > STRIP_FLOATS // 2:              # the tile also asks for its own panel in these k
+            hint.rows, hint.ahead = depth, min(16, quotient(vecs * LANES, tiles) + 1)
+        else:
+            hint.ahead = 8 if 8 * tiles >= vecs * LANES else 16
+            hint.rows = quotient(floats // hint.ahead, tiles) + 1
+    if taller:
+        gemm_tiles(share + 1, vecs, t, &hint, 0, taller)
+        hint.next += taller * hint.ahead * hint.rows
+    gemm_tiles(share, vecs, t, &hint, taller * (share + 1), tiles - taller)
 
 
 cdef void multiply_pixels(
@@ -69,12 +127,14 @@ cdef void multiply_pixels(
     pixels: (count,) addresses of `length` inputs each.
     """
     cdef const Geometry* g = &s.g
-    cdef Py_ssize_t segment = 0, at = first * g.oc + strip.first_panel * BLOCK
+    cdef Py_ssize_t segment = 0, at
     cdef GemmJob t
     cdef Panels p
+    p.columns = share_columns(g.oc, GEMM_VECS)
+    at = first * g.oc + first_column(&p.columns, strip.first_panel)
     t.pixel, t.segment, t.segments, t.length = pixels, &segment, 1, length
     t.residual = NULL if s.residual == NULL else s.residual + at
     t.c, t.ldc, t.low, t.high = s.y + at, g.oc, g.low, g.high
-    p.weight, p.bias, p.columns = s.weight, s.bias, g.oc
+    p.weight, p.bias = s.weight, s.bias
     p.first, p.last, p.after = strip.first_panel, strip.last_panel, after
     gemm_panels(&t, count, &p)

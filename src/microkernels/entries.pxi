@@ -3,11 +3,12 @@
 def gemm_tile(
     int rows, int vecs, x, Py_ssize_t pitch, segments, Py_ssize_t length, b, bias, residual, c,
     Py_ssize_t ldc, Py_ssize_t columns, float low, float high, Py_ssize_t tiles=1, bint fetch=False,
+    bint resume=False,
 ):
     """Compute tiles of `rows` pixels; pixel i of x begins at i * pitch, a segment at its offset.
 
-    A single row of 2 * GEMM_PANELS vecs is what gemm_row computes; its panels lie one after the
-    other in b. The arrays must be large enough: nothing is checked but the size of the tile.
+    A single row of GEMM_VECS * GEMM_PANELS vecs is what gemm_row computes; its panels lie one after
+    the other in b. With `resume` the sums begin with what c has, not with the bias. The arrays must be large enough: nothing is checked but the size of the tile.
     """
     cdef double size
     cdef GemmJob t
@@ -16,8 +17,8 @@ def gemm_tile(
     cdef Memory memory = Memory(2 * (count + rows * tiles))
     cdef Py_ssize_t* segment = <Py_ssize_t*>memory.data
     cdef const float** pixel = <const float**>(segment + count)
-    if (rows, vecs) != (1, 2 * GEMM_PANELS) and not (
-            vecs in (1, 2) and 1 <= rows <= (GEMM_ROWS if vecs == 2 else GEMM_ROWS_NARROW)):
+    if (rows, vecs) != (1, GEMM_VECS * GEMM_PANELS) and not (
+            1 <= vecs <= GEMM_VECS and 1 <= rows <= gemm_rows(vecs)):
         raise ValueError(f"there is no tile of {rows} x {vecs}")
     for i in range(count):
         segment[i] = segments[i]
@@ -27,9 +28,10 @@ def gemm_tile(
     t.b, t.bias, t.c = floats_of(b, &size), floats_of(bias, &size), <float*>floats_of(c, &size, True)
     t.residual = NULL if residual is None else floats_of(residual, &size)
     t.ldc, t.columns, t.low, t.high = ldc, columns, low, high
-    hint.next, hint.end, hint.ahead = t.b, t.b + 1, fetch
-    if vecs > 2:
-        gemm_row(&t, BLOCK * count * length)
+    t.resume = resume
+    hint.next, hint.end, hint.ahead, hint.rows = t.b, t.b + 1, 8, 5 if fetch else 0
+    if vecs > GEMM_VECS:
+        gemm_row(&t, PANEL * count * length)
     else:
         gemm_tiles(rows, vecs, &t, &hint, 0, tiles)
 

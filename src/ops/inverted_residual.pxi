@@ -65,14 +65,14 @@ cdef void inverted_cut(StepData* s, int threads) noexcept nogil:
     cdef const Geometry* g = &s.g
     if in_phases(g, threads):
         s.front_strips = g.n * min(ceil_div(g.hidden, BLOCK), 4 * threads)
-        cut_rows(s, threads, 1, g.n * g.oh * g.ow, g.hidden, ceil_div(g.oc, BLOCK))
+        cut_rows(s, threads, 1, g.n * g.oh * g.ow, g.hidden, ceil_div(g.oc, PANEL))
     else:
         cut_rows(s, threads, g.n, g.oh, g.ow * g.hidden // 4)
-        s.panels = ceil_div(g.oc, BLOCK)        # all of them in each strip: panel_blocks is 1
+        s.panels = ceil_div(g.oc, PANEL)        # all of them in each strip: panel_blocks is 1
 
 
 cdef inline bint narrow(const Geometry* g) noexcept nogil:
-    return g.w < 2 * GEMM_ROWS
+    return g.w < 2 * gemm_rows(BLOCK // LANES)
 
 
 cdef inline Py_ssize_t front_scratch(const Geometry* g, Py_ssize_t rows) noexcept nogil:
@@ -113,7 +113,7 @@ cdef void expand_and_filter(
         pixels[i] = x + (first * g.w + i) * g.c
     t.segment, t.segments, t.length = &segment, 1, g.c
     t.residual, t.ldc, t.low, t.high = NULL, BLOCK, g.in_low, g.in_high
-    p.weight, p.bias, p.columns = s.in_weight, s.in_bias, g.hidden
+    p.weight, p.bias, p.columns = s.in_weight, s.in_bias, share_columns(g.hidden, BLOCK // LANES)
     r.row, r.pitch, r.width, r.low, r.high = ring.row, g.hidden, g.ow, g.mid_low, g.mid_high
     for panel in range(first_panel, last_panel):
         p.first, p.last = panel, panel + 1

@@ -2,7 +2,7 @@
 #
 #   y[p, o] = clamp(bias[o] + sum over c of x[p * stride, c] * weight[c, o] + residual[p, o])
 #
-#       x: pixels               packed weight: panels of BLOCK columns          y: pixels
+#       x: pixels               packed weight: panels of columns          y: pixels
 #     +-------- C --------+        +---------+---------+---+                  +--- OC ---+
 #     | pixel p ->        |   x  C | panel 0 | panel 1 |   |   + bias   =     |  tile    |
 #     +-------------------+        +---------+---------+---+                  +----------+
@@ -34,7 +34,7 @@ cdef inline bint all_pixels(const Geometry* g) noexcept nogil:
 
 cdef void pointwise_cut(StepData* s, int threads) noexcept nogil:
     cdef const Geometry* g = &s.g
-    cdef Py_ssize_t panels = ceil_div(g.oc, BLOCK)
+    cdef Py_ssize_t panels = ceil_div(g.oc, PANEL)
     if all_pixels(g):
         cut_rows(s, threads, 1, g.n * g.oh * g.ow, g.c, panels)
     else:

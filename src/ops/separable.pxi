@@ -30,7 +30,7 @@ cdef void separable_cut(StepData* s, int threads) noexcept nogil:
     """Cut output rows. A depthwise multiply-add takes about three times as long as one of the tile."""
     cdef const Geometry* g = &s.g
     cut_rows(
-        s, threads, g.n, g.oh, g.ow * g.c * g.multiplier, ceil_div(g.oc, BLOCK),
+        s, threads, g.n, g.oh, g.ow * g.c * g.multiplier, ceil_div(g.oc, PANEL),
         3.0 * g.kh * g.kw / g.oc)
 
 

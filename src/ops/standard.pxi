@@ -32,7 +32,7 @@ cdef Sizes standard_weigh(const Geometry* g) noexcept:
 
 
 cdef inline Py_ssize_t group_panels(const Geometry* g) noexcept nogil:
-    return ceil_div(g.oc // g.groups, BLOCK)
+    return ceil_div(g.oc // g.groups, PANEL)
 
 
 cdef void standard_cut(StepData* s, int threads) noexcept nogil:
@@ -79,6 +79,7 @@ cdef void standard_strip(const StepData* s, Py_ssize_t index, float* scratch) no
     cdef Py_ssize_t i, j, group, at, packed_group, padded_out = round_up(group_out, LANES)
     cdef GemmJob t
     cdef Panels p
+    p.columns = share_columns(group_out, GEMM_VECS)
     if padded(g):
         window = scratch + round_up(2 * (g.kh * g.kw + count), 16)
         copy_window(g, x, strip.first, rows, <float*>window)
@@ -94,7 +95,7 @@ cdef void standard_strip(const StepData* s, Py_ssize_t index, float* scratch) no
             for j in range(g.kw):
                 segment[i * g.kw + j] = (i * g.dh * width + j * g.dw) * g.c
     t.pixel, t.segment, t.ldc, t.low, t.high = pixels, segment, g.oc, g.low, g.high
-    p.columns, p.after = group_out, weights_after(s, index)
+    p.after = weights_after(s, index)
     packed_group = t.segments * t.length * padded_out
     for group in range(g.groups):
         p.first = max(0, strip.first_panel - group * panels)
@@ -105,7 +106,8 @@ cdef void standard_strip(const StepData* s, Py_ssize_t index, float* scratch) no
             for j in range(g.ow):
                 pixels[i * g.ow + j] = (
                     window + (i * g.sh * width + j * g.sw) * g.c + group * group_in)
-        at = (strip.image * g.oh + strip.first) * g.ow * g.oc + group * group_out + p.first * BLOCK
+        at = (strip.image * g.oh + strip.first) * g.ow * g.oc + group * group_out + (
+            first_column(&p.columns, p.first))
         t.residual = NULL if s.residual == NULL else s.residual + at
         t.c = s.y + at
         p.weight = s.weight + group * packed_group

@@ -63,7 +63,7 @@ cdef void winograd_cut(StepData* s, int threads) noexcept nogil:
     cdef Py_ssize_t across = ceil_div(g.ow, g.tile)
     cdef Py_ssize_t floats_per_row = min(
         matrices(g) * across * (g.c + g.oc), STRIP_FLOATS // ceil_div(WINOGRAD_STRIP, across))
-    cut_rows(s, 1, 1, g.n * ceil_div(g.oh, g.tile), floats_per_row, ceil_div(g.oc, BLOCK), 1)
+    cut_rows(s, 1, 1, g.n * ceil_div(g.oh, g.tile), floats_per_row, ceil_div(g.oc, PANEL), 1)
     if s.row_blocks < 4 * threads:
         s.panel_blocks = min(s.panels, threads)
         s.strips *= s.panel_blocks
@@ -75,7 +75,7 @@ cdef inline Py_ssize_t winograd_pitch(Py_ssize_t tiles, Py_ssize_t channels) noe
 
 
 cdef inline Py_ssize_t winograd_zeros(const Geometry* g) noexcept nogil:
-    return round_up(max(g.c, g.oc), BLOCK)
+    return round_up(max(g.c, g.oc), PANEL)
 
 
 cdef Py_ssize_t winograd_scratch(const StepData* s, Py_ssize_t rows) noexcept nogil:
@@ -217,7 +217,9 @@ cdef void winograd_strip(const StepData* s, Py_ssize_t index, float* scratch) no
     cdef Strip strip = locate(s, index)
     cdef Py_ssize_t across = ceil_div(g.ow, g.tile), count = (strip.last - strip.first) * across
     cdef Py_ssize_t tiles = strip.first * across            # before this strip
-    cdef Py_ssize_t first = strip.first_panel * BLOCK, last = min(g.oc, strip.last_panel * BLOCK)
+    cdef Columns columns = share_columns(g.oc, GEMM_VECS)
+    cdef Py_ssize_t first = first_column(&columns, strip.first_panel)
+    cdef Py_ssize_t last = min(g.oc, first_column(&columns, strip.last_panel))
     cdef Py_ssize_t v_row = round_up(g.c, LANES), segment = 0, i, matrix
     cdef Py_ssize_t v_pitch = winograd_pitch(count, g.c), m_pitch = winograd_pitch(count, last - first)
     cdef Py_ssize_t packed = g.c * round_up(g.oc, LANES)    # floats of a matrix of weights
@@ -230,7 +232,7 @@ cdef void winograd_strip(const StepData* s, Py_ssize_t index, float* scratch) no
     cdef Panels p
     t.pixel, t.segment, t.segments, t.length = pixels, &segment, 1, g.c
     t.residual, t.ldc, t.low, t.high = NULL, round_up(last - first, LANES), -INFINITY, INFINITY
-    p.bias, p.columns = zeros, round_up(g.oc, LANES)
+    p.bias, p.columns = zeros, share_columns(round_up(g.oc, LANES), GEMM_VECS)
     p.first, p.last = strip.first_panel, strip.last_panel
     memset(zeros, 0, 4 * winograd_zeros(g))
     for i in range(count):

@@ -11,7 +11,7 @@ from compiled_files import JUNK, KINDS, Content, attempt, refused, runs, saved
 
 from dsconv.files.load import load
 
-ONCE = ("class", "name", "lanes", "block", "unshared")
+ONCE = ("class", "name", "lanes", "block", "panel", "unshared")
 FREE = ("name", "family", "label", "layer")  # lines in which most texts are allowed
 MAP, GATE = "6,5,4 map", "4 gate"
 

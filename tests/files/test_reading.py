@@ -82,7 +82,7 @@ def test_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["model.onnx", "model"])
 @pytest.mark.parametrize(
     "head",
-    [b"", b"\x08\x08", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\xff" * 8, b"dsconv 5 1 1 0 0\n"],
+    [b"", b"\x08\x08", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\xff" * 8, b"dsconv 6 1 1 0 0\n"],
 )
 def test_sparse_files(tmp_path: Path, name: str, head: bytes) -> None:
     """Refuse a file of 1 TB without reading it into memory."""

@@ -59,14 +59,14 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
 
 def widths(kernels: ModuleType) -> list[int]:
     """Return numbers of channels: few, and around one vec, one panel, and several of them."""
-    lanes, block = kernels.lanes, kernels.block
-    around = {n + i for n in (lanes, block, block + lanes, 2 * block) for i in (-1, 0, 1)}
-    return sorted(around | {1, 2, 3, 5, 3 * block - 1})
+    lanes, block, panel = kernels.lanes, kernels.block, kernels.panel
+    around = {n + i for n in (lanes, block, block + lanes, panel, 2 * panel) for i in (-1, 0, 1)}
+    return sorted(around | {1, 2, 3, 5, panel + lanes, 3 * block - 1})
 
 
 def heights(kernels: ModuleType) -> list[int]:
     """Return numbers of pixels: few, around one GEMM tile and several, and depthwise tiles."""
-    rows = kernels.gemm_rows
+    rows = kernels.gemm_heights[-1]
     return sorted(
         {1, 2, 3, 4, 5, 7, 8, 9, 14, 15, *(n + i for n in (rows, 2 * rows) for i in (0, 1))}
     )

@@ -21,6 +21,7 @@ from dsconv.files.save import save
 from dsconv.graph import Graph
 from dsconv.images.preprocessing import Preprocessing
 from dsconv.kernels import dispatch
+from dsconv.kernels.packing import Widths
 from dsconv.layers import Add
 from dsconv.onnx.reading.model import OnnxModel
 from dsconv.text.lines import from_text, to_text
@@ -117,18 +118,18 @@ def sealed(first: str, text: bytes, floats: bytes) -> bytes:
 
 def own_widths() -> dict[str, list[str]]:
     """Return the lines of a file whose weights are packed for the kernels in use."""
-    return widths_of(dispatch.kernels.lanes, dispatch.kernels.block)
+    return widths_of(Widths.of(dispatch.kernels))
 
 
-def widths_of(lanes: int, block: int) -> dict[str, list[str]]:
-    return {"lanes": [str(lanes)], "block": [str(block)]}
+def widths_of(widths: Widths) -> dict[str, list[str]]:
+    return {key: [str(width)] for key, width in widths._asdict().items()}
 
 
 def instruction_set_of_other_widths() -> str:
     """Return an instruction set for which weights that are saved here are packed again."""
     for name in dispatch.available():
         kernels = dispatch.kernel_module(name)
-        if widths_of(kernels.lanes, kernels.block) != own_widths():
+        if widths_of(Widths.of(kernels)) != own_widths():
             return name
     pytest.skip("there are no kernels of other widths on this machine")
 

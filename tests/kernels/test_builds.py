@@ -63,7 +63,7 @@ def run(kernels: ModuleType, op: str, geometry: dict[str, Any], n: int, threads:
 
 
 def same_bits(ours: ModuleType, theirs: ModuleType) -> None:
-    assert (ours.lanes, ours.block, ours.has_fma) == (theirs.lanes, theirs.block, theirs.has_fma)
+    assert Widths.of(ours) == Widths.of(theirs) and ours.has_fma == theirs.has_fma
     for op, geometry in STEPS:
         expected = run(theirs, op, geometry, 1, 1)
         for n in (1, 2):
@@ -85,20 +85,20 @@ def test_plain_structs(build_kernels: Build, isa: str) -> None:
 def test_tiles_of_aarch64(build_kernels: Build) -> None:
     shipped = kernel_module("baseline")
     built = build_kernels(shipped.flags, "-DDSCONV_TILES_AARCH64")
-    assert built.gemm_rows == 12
+    assert built.gemm_heights == (12, 12)
     same_bits(built, shipped)
 
 
-@pytest.mark.parametrize("narrow", [12, 13])
+@pytest.mark.parametrize("tallest", [12, 13])
 def test_a_tile_taller_than_what_is_written_out_does_not_compile(
-    compile_kernels: Callable[..., Path], tmp_path: Path, narrow: int
+    compile_kernels: Callable[..., Path], tmp_path: Path, tallest: int
 ) -> None:
     text = (ROOT / "src" / "simd.h").read_text()
-    assert "GEMM_ROWS_NARROW = 12" in text
-    changed = text.replace("GEMM_ROWS_NARROW = 12", f"GEMM_ROWS_NARROW = {narrow}")
+    assert "GEMM_ROWS_1 = 12" in text
+    changed = text.replace("GEMM_ROWS_1 = 12", f"GEMM_ROWS_1 = {tallest}")
     (tmp_path / "simd.h").write_text(changed)
     arguments = ("-DDSCONV_TILES_AARCH64", "-iquote", str(tmp_path))
-    if narrow == 12:
+    if tallest == 12:
         compile_kernels("-fsyntax-only", *arguments)
     else:
         with pytest.raises(subprocess.CalledProcessError):
