@@ -29,6 +29,7 @@ from benchmarks.peers.process import Worker, WorkerError
 from benchmarks.peers.report import render
 from benchmarks.peers.results import Cold, Comparison, Results, Times, Timing, read_runs, write_runs
 from benchmarks.peers.rounds import Files
+from benchmarks.peers.summary import tables
 from dsconv import models
 from dsconv.graph import Graph
 from dsconv.interpreter import interpret
@@ -352,17 +353,27 @@ def test_runs_come_back_from_their_file(tmp_path: Path) -> None:
             read_runs(file)
 
 
+def test_summary() -> None:
+    plain = made_up()
+    plain.machine = {"machine": "abacus, 2 CPUs, load 0.1 before the run", "kernels": "beads"}
+    plain.comparisons[0].network = "resnet50"
+    (table,) = tables([plain, plain])
+    title, _, *rows = table.splitlines()
+    assert title == "**abacus, 2 CPUs, beads**"
+    cells = [cell.strip() for cell in rows[2].strip("|").split("|")]
+    ours, best, beside = ["4.500", "55.6"], ["litert 4.000", "1.125", "0.862"], ["ncnn 2.000"]
+    assert cells == ["A network, per image", "2", *ours, *best, *beside]
+    plain.comparisons[0].network = "net"  # here ncnn counts as well
+    assert "| ncnn 2.000 | 2.250 | 0.862 |" in tables([plain])[0]
+    plain.comparisons[0].timings = plain.comparisons[0].timings[:1]
+    assert len(tables([plain])[0].splitlines()) == 4  # nobody to compare with
+
+
 def test_the_tables_of_the_performance_page_come_from_the_kept_runs() -> None:
     page = (ROOT / "docs" / "performance.md").read_text()
-    kept = "\n\n".join(
-        render(run)
-        for link in set(re.findall(r"\]\(\.\./(benchmarks/results/\S+\.json)\)", page))
-        for run in read_runs(ROOT / link)
-    ).splitlines()
-    blocks = [t for k, t in re.findall(r"^```(\w*)\n(.*?)^```$", page, re.M | re.S) if not k]
-    assert len(blocks) == 3
-    for line in "".join(blocks).splitlines():
-        assert line in kept
+    files = re.findall(r"\]\(\.\./(benchmarks/results/\S+\.json)\)", page)
+    kept = tables([run for file in files for run in read_runs(ROOT / file)])
+    assert kept and all(table in page for table in kept)
 
 
 # The command
