@@ -92,42 +92,46 @@ static inline const float *pointer_again(const float *const *p) {
 }
 
 /* The last channels of a map may fill no whole vec. Then only the first `count` lanes are loaded, as
- * zeros behind them, or stored. AVX-512 does it with a mask, the others with a copy. These functions are
- * not inlined, because gcc never unrolls a loop with a call of memcpy inside, and then the sums of a tile
+ * zeros behind them, or stored. AVX-512 does it with a mask. The others copy, in functions that are not
+ * inlined, because gcc never unrolls a loop with a call of memcpy inside, and then the sums of a tile
  * would leave their registers. */
-static NOINLINE vec vec_load_first(const float *p, ptrdiff_t count) {
 #ifdef VEC_MASKS
+enum { HAS_MASKS = 1 };
+static inline vec vec_load_first(const float *p, ptrdiff_t count) {
     return vec_load_masked(p, count);
+}
+static inline void vec_store_first(float *p, vec v, ptrdiff_t count) {
+    vec_store_masked(p, v, count);
+}
 #else
+enum { HAS_MASKS = 0 };
+static NOINLINE vec vec_load_first(const float *p, ptrdiff_t count) {
     float lanes[LANES] = {0};
     memcpy(lanes, p, 4 * (size_t)count);
     return vec_load(lanes);
-#endif
 }
-
 static NOINLINE void vec_store_first(float *p, vec v, ptrdiff_t count) {
-#ifdef VEC_MASKS
-    vec_store_masked(p, v, count);
-#else
     float lanes[LANES];
     vec_store(lanes, v);
     memcpy(p, lanes, 4 * (size_t)count);
+}
 #endif
+
+/* For the last column of a tile, whose loops must not call: without masks it is a whole vec, and the
+ * tile makes room for it in a buffer. */
+static inline vec vec_load_last(const float *p, ptrdiff_t count) {
+    return HAS_MASKS ? vec_load_first(p, count) : vec_load(p);
+}
+static inline void vec_store_last(float *p, vec v, ptrdiff_t count) {
+    if (HAS_MASKS) vec_store_first(p, v, count);
+    else vec_store(p, v);
 }
 
 /* Copy the first `count` floats of some rows. */
 static NOINLINE void copy_rows(float *to, ptrdiff_t to_pitch, const float *from,
                                ptrdiff_t from_pitch, ptrdiff_t rows, ptrdiff_t count) {
-    for (ptrdiff_t i = 0; i < rows; i++) {
-#ifdef VEC_MASKS
-        for (ptrdiff_t j = 0; j < count; j += LANES)
-            vec_store_masked(to + j, vec_load_masked(from + j, count - j), count - j);
-#else
-        memcpy(to, from, 4 * (size_t)count);
-#endif
-        to += to_pitch;
-        from += from_pitch;
-    }
+    for (ptrdiff_t i = 0; i < rows; i++)
+        memcpy(to + i * to_pitch, from + i * from_pitch, 4 * (size_t)count);
 }
 
 #endif

@@ -19,6 +19,9 @@ cdef extern from "simd.h" nogil:
     void vec_store(float* p, vec v)
     vec vec_load_first(const float* p, Py_ssize_t count)
     void vec_store_first(float* p, vec v, Py_ssize_t count)
+    enum: HAS_MASKS               # 1 if the functions below need no copy
+    vec vec_load_last(const float* p, Py_ssize_t count)
+    void vec_store_last(float* p, vec v, Py_ssize_t count)
     void copy_rows(
         float* to, Py_ssize_t to_pitch, const float* origin, Py_ssize_t from_pitch,
         Py_ssize_t rows, Py_ssize_t count)

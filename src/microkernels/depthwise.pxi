@@ -82,13 +82,14 @@ cdef inline INLINE_VOID depthwise_body(
                             vec_load(tap + p * stride * BLOCK + v * LANES), w[0][v], acc[p][v])
                 tap += dilation * BLOCK
         weight += columns * BLOCK
-    if left < vecs * LANES:
+    if left < vecs * LANES and not HAS_MASKS:
         out = edge
         pitch = BLOCK
     for p in range(pixels):
         for v in range(vecs):
-            vec_store(out + p * pitch + v * LANES, vec_min(high, vec_max(low, acc[p][v])))
-    if left < vecs * LANES:
+            vec_store_last(
+                out + p * pitch + v * LANES, vec_min(high, vec_max(low, acc[p][v])), left - v * LANES)
+    if left < vecs * LANES and not HAS_MASKS:
         copy_rows(r.out + first * r.pitch + channel, r.pitch, edge, BLOCK, pixels, left)
 
 

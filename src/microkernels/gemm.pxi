@@ -119,20 +119,20 @@ cdef inline INLINE_VOID gemm_body(
 cdef inline INLINE_VOID gemm_resume(
     int rows, int vecs, const GemmJob* t, Py_ssize_t start, vec[GEMM_VECS]* acc
 ) noexcept nogil:
-    """Load the sums so far. A last vec that is not whole passes through `edge`."""
+    """Load the sums so far. Without masks, a last vec that is not whole passes through `edge`."""
     cdef float edge[GEMM_ROWS_1 * LANES]
-    cdef Py_ssize_t pitch = t.ldc, whole = (vecs - 1) * LANES
+    cdef Py_ssize_t pitch = t.ldc, whole = (vecs - 1) * LANES, count = t.columns - whole
     cdef const float* c = t.c + start
     cdef const float* last = c + whole
     cdef int i, j
-    if t.columns - whole < LANES:
-        copy_rows(edge, LANES, last, pitch, rows, t.columns - whole)
+    if count < LANES and not HAS_MASKS:
+        copy_rows(edge, LANES, last, pitch, rows, count)
         last = edge
         pitch = LANES
     for i in range(rows):
         for j in range(vecs - 1):
             acc[i][j] = vec_load(c + j * LANES)
-        acc[i][vecs - 1] = vec_load(last)
+        acc[i][vecs - 1] = vec_load_last(last, count)
         c += t.ldc
         last += pitch
 
@@ -140,7 +140,7 @@ cdef inline INLINE_VOID gemm_resume(
 cdef inline INLINE_VOID gemm_finish(
     int rows, int vecs, const GemmJob* t, Py_ssize_t start, vec[GEMM_VECS]* acc
 ) noexcept nogil:
-    """Add the residual, clamp and store. A last vec that is not whole passes through `edge`."""
+    """Add the residual, clamp and store. A last vec is treated as in gemm_resume."""
     cdef float edge[GEMM_ROWS_1 * LANES]
     cdef Py_ssize_t ldc = t.ldc, pitch = ldc, whole = (vecs - 1) * LANES, count = t.columns - whole
     cdef const float* residual = t.residual
@@ -149,28 +149,28 @@ cdef inline INLINE_VOID gemm_finish(
     cdef float* last = c + whole
     cdef vec low = vec_fill(t.low), high = vec_fill(t.high)
     cdef int i, j
-    if count < LANES:
+    if count < LANES and not HAS_MASKS:
         last = edge
         pitch = LANES
     if residual != NULL:
         residual += start
         last_residual = residual + whole
-        if count < LANES:
+        if count < LANES and not HAS_MASKS:
             copy_rows(edge, LANES, last_residual, ldc, rows, count)
             last_residual = edge
         for i in range(rows):
             for j in range(vecs - 1):
                 acc[i][j] = vec_add(acc[i][j], vec_load(residual + j * LANES))
-            acc[i][vecs - 1] = vec_add(acc[i][vecs - 1], vec_load(last_residual))
+            acc[i][vecs - 1] = vec_add(acc[i][vecs - 1], vec_load_last(last_residual, count))
             residual += ldc
             last_residual += pitch
     for i in range(rows):
         for j in range(vecs - 1):
             vec_store(c + j * LANES, vec_min(high, vec_max(low, acc[i][j])))
-        vec_store(last, vec_min(high, vec_max(low, acc[i][vecs - 1])))
+        vec_store_last(last, vec_min(high, vec_max(low, acc[i][vecs - 1])), count)
         c += ldc
         last += pitch
-    if count < LANES:
+    if count < LANES and not HAS_MASKS:
         copy_rows(t.c + start + whole, ldc, edge, LANES, rows, count)
 
 

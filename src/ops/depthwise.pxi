@@ -61,8 +61,8 @@ cdef inline void copy_block(
         if g.multiplier > 1:
             for k in range(count):
                 row[p * BLOCK + k] = x[(first + k) // g.multiplier]
-        elif count == LANES:
-            vec_store(row + p * BLOCK, vec_load(x + first))
+        elif count == LANES or (HAS_MASKS and count < LANES):
+            vec_store(row + p * BLOCK, vec_load_last(x + first, count))
         else:
             memcpy(row + p * BLOCK, x + first, 4 * count)
         x += g.c

@@ -68,7 +68,7 @@ class Case:
 
 
 def test_heights(isa: ModuleType) -> None:
-    """Sums, weights and an input fit into the registers; there are no tiles but those of the table."""
+    """Check that a tile fits into the registers, and that there are none but those of the table."""
     registers = 32 if isa.lanes == 16 else 16
     for vecs, tallest in enumerate(isa.gemm_heights, 1):
         assert registers / 4 <= tallest * vecs <= registers - vecs - 1
