@@ -118,6 +118,14 @@ cdef void gemm_pass(const GemmJob* t, int vecs, Py_ssize_t count, const float* a
     gemm_tiles(share, vecs, t, &hint, taller * (share + 1), tiles - taller)
 
 
+cdef inline bint is_far(const Geometry* g) noexcept nogil:
+    """Return true if the output is too large to lie in the L2 cache before it is written.
+
+    The tile then asks for its part before it begins (112 x 112 x 64, Cascade Lake: 848 -> 788 us).
+    """
+    return g.n * g.oh * g.ow * g.oc > 2 * STRIP_FLOATS
+
+
 cdef void multiply_pixels(
     const StepData* s, Strip strip, const float** pixels, Py_ssize_t first, Py_ssize_t count,
     Py_ssize_t length, const float* after,
@@ -134,6 +142,7 @@ cdef void multiply_pixels(
     at = first * g.oc + first_column(&p.columns, strip.first_panel)
     t.pixel, t.segment, t.segments, t.length = pixels, &segment, 1, length
     t.residual = NULL if s.residual == NULL else s.residual + at
+    t.far = is_far(g)
     t.c, t.ldc, t.low, t.high = s.y + at, g.oc, g.low, g.high
     p.weight, p.bias = s.weight, s.bias
     p.first, p.last, p.after = strip.first_panel, strip.last_panel, after

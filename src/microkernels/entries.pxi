@@ -28,7 +28,7 @@ def gemm_tile(
     t.b, t.bias, t.c = floats_of(b, &size), floats_of(bias, &size), <float*>floats_of(c, &size, True)
     t.residual = NULL if residual is None else floats_of(residual, &size)
     t.ldc, t.columns, t.low, t.high = ldc, columns, low, high
-    t.resume = resume
+    t.far, t.resume = fetch, resume
     hint.next, hint.end, hint.ahead, hint.rows = t.b, t.b + 1, 8, 5 if fetch else 0
     if vecs > GEMM_VECS:
         gemm_row(&t, PANEL * count * length)

@@ -53,6 +53,7 @@ cdef struct GemmJob:
     Py_ssize_t ldc                # floats from one pixel of c to the next
     Py_ssize_t columns            # columns of the panel that exist, at most `width`
     float low, high
+    bint far                      # c is in no near cache: ask for it
     bint resume                   # c holds the sums of the segments before these: go on from there
 
 cdef struct Prefetch:             # hints, any of which may be ignored
@@ -90,6 +91,10 @@ cdef inline INLINE_VOID gemm_body(
     for tile in range(tiles):
         b = t.b
         left = hint.rows if next < hint.end else 0
+        if t.far:
+            for i in range(rows):
+                for j in range((vecs * LANES + 15) // 16):         # cache lines
+                    prefetch(t.c + start + i * t.ldc + 16 * j)
         if t.resume:
             gemm_resume(rows, vecs, t, start, acc)
         else:

@@ -148,6 +148,7 @@ cdef void expand_and_filter(
         front.pixels[i] = x + (first * g.w + i) * g.c
     t.segment, t.segments, t.length = &segment, 1, g.c
     t.residual, t.ldc, t.low, t.high = NULL, BLOCK, g.in_low, g.in_high
+    t.far = False
     p.weight, p.bias, p.columns = s.in_weight, s.in_bias, share_columns(g.hidden, BLOCK // LANES)
     r.row, r.pitch, r.width, r.low, r.high = ring.row, g.hidden, g.ow, g.mid_low, g.mid_high
     for panel in range(first_panel, last_panel):

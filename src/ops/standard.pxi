@@ -95,6 +95,7 @@ cdef void standard_strip(const StepData* s, Py_ssize_t index, float* scratch) no
             for j in range(g.kw):
                 segment[i * g.kw + j] = (i * g.dh * width + j * g.dw) * g.c
     t.pixel, t.segment, t.ldc, t.low, t.high = pixels, segment, g.oc, g.low, g.high
+    t.far = is_far(g)
     p.after = weights_after(s, index)
     packed_group = t.segments * t.length * padded_out
     for group in range(g.groups):

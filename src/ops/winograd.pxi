@@ -232,6 +232,7 @@ cdef void winograd_strip(const StepData* s, Py_ssize_t index, float* scratch) no
     cdef Panels p
     t.pixel, t.segment, t.segments, t.length = pixels, &segment, 1, g.c
     t.residual, t.ldc, t.low, t.high = NULL, round_up(last - first, LANES), -INFINITY, INFINITY
+    t.far = False
     p.bias, p.columns = zeros, share_columns(round_up(g.oc, LANES), GEMM_VECS)
     p.first, p.last = strip.first_panel, strip.last_panel
     memset(zeros, 0, 4 * winograd_zeros(g))
