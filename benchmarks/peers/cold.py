@@ -4,6 +4,7 @@ Each start is a fresh Python that imports the engine, loads MobileNetV1 from the
 of file and runs one image on one thread. dsconv starts once more from trained weights, which it
 must recognise, fold and pack. The clock stops when the process has written one byte. All engines
 take turns; the files are in the system's cache, as they are for a program that was used before.
+An engine whose result for its file disagrees with the reference is not timed.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from time import perf_counter
 
 from benchmarks.peers import sizes
 from benchmarks.peers.engines import engine
-from benchmarks.peers.process import PATIENCE, WorkerError, environment
-from benchmarks.peers.results import OURS, Cold, Results, Times
-from benchmarks.peers.rounds import Files
+from benchmarks.peers.process import PATIENCE, Worker, WorkerError, environment
+from benchmarks.peers.results import OURS, Cold, Results, Times, Timing
+from benchmarks.peers.rounds import Files, agrees
 
 ROUNDS = 30  # one start takes up to twice as long as another
 MEMORY_ROUNDS = 3
@@ -69,7 +70,11 @@ def measure(results: Results, files: Files, progress: Callable[[str], object]) -
         if name.startswith(f"{OURS}_"):  # the same program with another option
             continue
         size, with_needs = sizes.installed(engine(name).DISTRIBUTION)
-        rows[name] = Cold(name, size=size, size_with_needs=with_needs)
+        progress(f"cold start: {name} is checked")
+        timing = Timing(name)
+        with Worker(name) as worker:
+            agrees(timing, worker, files, threads=1)
+        rows[name] = Cold(name, size=size, size_with_needs=with_needs, failure=timing.failure)
         if name == OURS and _weights():
             rows[OF_WEIGHTS] = Cold(
                 f"{name}, weights as .npz", size=size, size_with_needs=with_needs
