@@ -20,7 +20,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))  # for the package `benchmarks`
 
-from benchmarks.peers import plot, rounds, sizes
+from benchmarks.peers import cold, plot, rounds, sizes
 from benchmarks.peers.__main__ import main
 from benchmarks.peers.engines import NAMES, installed
 from benchmarks.peers.folding import folded
@@ -256,6 +256,22 @@ def test_an_engine_that_disagrees_is_not_timed(tmp_path: Path) -> None:
     assert timing.error == pytest.approx(0.01, rel=0.1)
 
 
+@pytest.mark.parametrize("wrong", [False, True])
+def test_what_disagrees_does_not_start(
+    wrong: bool, tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check a cold start of V1, and of the same with trained weights that are right as they are."""
+    monkeypatch.setattr(cold, "ROUNDS", 1)
+    monkeypatch.setenv("DSCONV_SHARED", str(shared))
+    files = Files("v1", NETWORKS["v1"], tmp_path)
+    files.reference.logits += wrong * np.abs(files.reference.logits).max()
+    results = Results({}, {"dsconv": ""}, [], 1)
+    cold.measure(results, files, lambda text: None)
+    ours, of_weights = results.cold
+    assert ("above the tolerance" in ours.failure) == wrong and bool(ours.start) != wrong
+    assert of_weights.start and not of_weights.failure
+
+
 # Report
 
 
@@ -268,14 +284,14 @@ def made_up() -> Results:
         Timing("ncnn", 3e-6, "ncnn ended: exit status -9", Times(0.008, 0.050, 1)),
         Timing("torch", 0.5, "error 5.0e-01 is above the tolerance 1e-04"),
     ]
-    cold = [
+    starts = [
         Cold("dsconv", Times(0.1, 0.2, 3), Times(0.03, 0.04, 3), 2 * 2**20, 10**6, 4 * 10**6),
         Cold("torch", failure="it is {cold}\n\n"),
     ]
     engines = {"dsconv": "1.0: plain", "litert": "2.0: as it is"}
     empty, without = Times(0.01, 0.012, 3), Times(0.025, 0.03, 3)
     return Results(
-        {"machine": "abacus"}, engines, ["openvino"], 2, [comparison], cold, empty, without
+        {"machine": "abacus"}, engines, ["openvino"], 2, [comparison], starts, empty, without
     )
 
 
@@ -422,7 +438,7 @@ def test_turns_conditions_and_warnings_come_back(tmp_path: Path) -> None:
     assert isinstance(run.comparisons[0].timings[0].turns[0], Turn)
 
 
-@pytest.mark.parametrize("file", (ROOT / "benchmarks" / "results").glob("*.json"), ids=str)
+@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks/results").glob("*.json")), ids=str)
 def test_kept_runs_are_shown(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--show", str(file)]) == 0
     out = capsys.readouterr().out
