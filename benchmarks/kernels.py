@@ -81,10 +81,11 @@ def main() -> None:
     shapes = [(kind, *map(int, numbers)) for kind, *numbers in filter(None, lines)]
     layers = [layer(*shape, options.threads) for shape in shapes]
     times = [Timed(count) for count, _ in layers]
-    facts, watch = machine.facts(), Watch(Conditions())
-    for taken in rounds([run for _, run in layers], options.repeats):
+    facts, taken = machine.facts(), rounds([run for _, run in layers], options.repeats)
+    watch = Watch(Conditions())
+    for one in taken:
         peak = watch.sample() * options.threads
-        for each, seconds in zip(times, taken, strict=True):
+        for each, seconds in zip(times, one, strict=True):
             each.add(seconds, peak)
     for name, fact in facts.items():
         print(f"{name:9} {fact}")

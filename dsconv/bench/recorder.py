@@ -32,8 +32,9 @@ class Recorder:
         repeats = self.results.repeats
         self.progress(label)
         timed, functions = zip(*sides, strict=True)
+        taken = rounds(functions, repeats)
         self.peak()
-        for number, times in enumerate(rounds(functions, repeats), start=1):
+        for number, times in enumerate(taken, start=1):
             peak = self.peak()
             for one, seconds in zip(timed, times, strict=True):
                 one.add(seconds, peak)

@@ -41,9 +41,10 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
         raise MemoryError(str(error)) from None
     for step in results.steps + results.layers:
         step.seconds.clear()
-    recorder.peak()
     results.whole = Timed(graph.cost().mult_adds * results.batch)
-    for number, (seconds,) in enumerate(rounds([lambda: model(x)], results.repeats), start=1):
+    taken = rounds([lambda: model(x)], results.repeats)
+    recorder.peak()
+    for number, (seconds,) in enumerate(taken, start=1):
         again = profile(model, x) + profile(layers, x)
         peak = recorder.peak()
         results.whole.add(seconds, peak)
