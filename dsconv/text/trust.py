@@ -111,7 +111,7 @@ class Conditions:
             plural = "s" if self.processors > 1 else ""
             sentences.append(
                 f"The load average rose to {self.load:.1f} on {self.processors} processor{plural}, "
-                "so other programs lengthened these times."
+                "so other programs may have lengthened these times."
             )
         if self.highest > (1 + DRIFT) * self.lowest:
             sentences.append(
