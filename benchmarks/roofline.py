@@ -2,9 +2,10 @@
 
 A layer cannot be faster than its multiply-adds at the FMA peak, nor than its bytes (input, weights
 and output once, in float32) at the speed of memory; the slower of both is what is attainable, and
-says what limits the layer (Williams, Waterman and Patterson, CACM 2009). Times are those within
-whole runs, layer after layer, the best of all repeats; peak and memory speed are measured in the
-same run. A layer that is limited by memory passes 100 % if a cache holds its bytes.
+says what limits the layer (Williams, Waterman and Patterson, CACM 2009). The network is compared
+with a reference first. Times are those within whole runs, layer after layer, the best of all
+repeats, each with the peak beside it; the speed of memory is measured after them. A layer that is
+limited by memory passes 100 % if a cache holds its bytes.
 `--markdown` prints the tables of docs/performance.md.
 """
 
@@ -19,10 +20,14 @@ import numpy as np
 
 from dsconv import models
 from dsconv.bench import machine
+from dsconv.bench.check import check, graph_of
+from dsconv.bench.networks import pictures
+from dsconv.bench.watch import Watch
 from dsconv.compiler.passes import optimise
 from dsconv.graph import Graph
 from dsconv.text.peak import marked, percent_of_peak, with_footnote
 from dsconv.text.tables import markdown_table, text_table
+from dsconv.text.trust import Conditions, as_text
 
 # Share of the attainable speed that each kind of layer has to reach. Short rows of k, borders and
 # the depthwise stage cost the first layers; the last ones read weights that no cache holds.
@@ -37,7 +42,7 @@ _PROBE = 64 << 20  # bytes, more than the caches hold
 
 
 class Layer(NamedTuple):
-    """Hold one layer of the optimised graph: its cost, and its best seconds."""
+    """Hold one layer of the optimised graph: its cost, its best seconds, the peak beside them."""
 
     name: str
     kind: str
@@ -45,27 +50,39 @@ class Layer(NamedTuple):
     mult_adds: int
     bytes: int
     seconds: float
+    peak: float  # GFLOP/s of all threads
 
-    def attainable(self, peak: float, memory: float) -> float:
-        """Return the least seconds at GFLOP/s `peak` and GB/s `memory`."""
-        return max(2e-9 * self.mult_adds / peak, 1e-9 * self.bytes / memory)
+    @property
+    def at_peak(self) -> float:
+        """Return the seconds of the mult-adds at the FMA peak."""
+        return 2e-9 * self.mult_adds / self.peak
+
+    def attainable(self, memory: float) -> float:
+        """Return the least seconds at the FMA peak and at GB/s `memory`."""
+        return max(self.at_peak, 1e-9 * self.bytes / memory)
 
 
-def measure(graph: Graph, threads: int, repeats: int) -> tuple[list[Layer], float, float]:
-    """Return the layers, the FMA peak in GFLOP/s of all threads, memory in GB/s of one thread."""
+def measure(graph: Graph, threads: int, repeats: int, watch: Watch) -> list[Layer]:
+    """Check the network, then return the layers."""
     fused = optimise(graph)
-    model = graph.compile(threads=threads)
-    (shape,) = model.inputs.values()
-    x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    profile = model.profile(x, repeats)
+    weights = graph.init_weights(0)
+    model = graph.compile(weights, threads)
+    x = pictures(graph, 1)
+    check(graph.name, model(x), graph_of(graph, weights, x), batch=1)
+    model.profile(x, 1)  # warms up
+    watch.sample()
+    runs = []
+    for _ in range(repeats):
+        steps = model.profile(x, 1).steps
+        runs.append((steps, watch.sample() * threads))
     layers = []
-    for step in profile.steps:
+    for number, step in enumerate(runs[0][0]):
         shapes = [*fused.input_shapes(step.name), *map(fused.shape, fused.tensors(step.name))]
         floats = step.parameters + sum(map(math.prod, shapes))
-        group = _group(step.kind, len(layers), shapes[0][0])
-        seconds = min(step.times)
-        layers.append(Layer(step.name, step.kind, group, step.mult_adds, 4 * floats, seconds))
-    return layers, profile.peak, _memory_speed()
+        group = _group(step.kind, number, shapes[0][0])
+        best = min((steps[number].times[0], peak) for steps, peak in runs)
+        layers.append(Layer(step.name, step.kind, group, step.mult_adds, 4 * floats, *best))
+    return layers
 
 
 def _group(kind: str, number: int, height: int) -> str:
@@ -89,27 +106,27 @@ def _memory_speed() -> float:
     return _PROBE / best / 1e9
 
 
-def layer_rows(layers: list[Layer], peak: float, memory: float) -> list[list[str]]:
+def layer_rows(layers: list[Layer], memory: float) -> list[list[str]]:
     rows = []
     for each in layers:
-        least = each.attainable(peak, memory)
+        least = each.attainable(memory)
         rate, possible = (2e-9 * each.mult_adds / s for s in (each.seconds, least))
         limit = "FMA" if least > 1e-9 * each.bytes / memory else "memory"
         size, share = 1e-6 * each.bytes, 100 * least / each.seconds
         rows.append(
             [each.name, f"{each.mult_adds / 1e6:.1f}", f"{size:.2f}",
              f"{2 * each.mult_adds / each.bytes:.0f}", f"{1e6 * each.seconds:.0f}",
-             f"{possible:.1f}", marked(f"{rate:.1f}", 100 * rate / peak), f"{share:.0f}", limit,
+             f"{possible:.1f}", marked(f"{rate:.1f}", 100 * each.at_peak / each.seconds), f"{share:.0f}", limit,
              each.kind]
         )  # fmt: skip
     return rows
 
 
-def budget_rows(layers: list[Layer], peak: float, memory: float) -> list[list[str]]:
+def budget_rows(layers: list[Layer], memory: float) -> list[list[str]]:
     rows = []
     for group, share in BUDGETS.items():
         members = [each for each in layers if each.group == group]
-        least = sum(each.attainable(peak, memory) for each in members)
+        least = sum(each.attainable(memory) for each in members)
         taken = sum(each.seconds for each in members)
         verdict = (
             "kept" if taken <= least / share else f"over by {1e3 * (taken - least / share):.2f}"
@@ -127,22 +144,25 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
     graph = models.get(options.network)
-    layers, peak, memory = measure(graph, options.threads, options.repeats)
+    facts, watch = machine.facts(), Watch(Conditions())
+    layers, memory = measure(graph, options.threads, options.repeats, watch), _memory_speed()
     table = markdown_table if options.markdown else text_table
-    for name, fact in machine.facts().items():
+    for name, fact in facts.items():
         print(f"{name:9} {fact}")
-    total = sum(each.seconds for each in layers)
-    work = sum(each.mult_adds for each in layers)
-    print(f"peak      {peak:.1f} GFLOP/s, memory {memory:.1f} GB/s, threads {options.threads}\n")
+    print(f"FMA peak  {watch.conditions.peak()}")
+    print(f"memory    {memory:.1f} GB/s\nthreads   {options.threads}\n")
     header = ("layer", "M mult-adds", "MB", "FLOP/B", "us", "attainable GFLOP/s", "reached", "%")
-    rows = layer_rows(layers, peak, memory)
+    rows = layer_rows(layers, memory)
     print(with_footnote(table((*header, "limit", "kind"), rows, right=range(1, 8))))
-    share = percent_of_peak(2e-7 * work / total / peak)
-    print(
-        with_footnote(f"\nsum of the best: {1e3 * total:.2f} ms, {share} % of the FMA peak") + "\n"
-    )
+    total = sum(each.seconds for each in layers)
+    share = 100 * sum(each.at_peak for each in layers) / total
+    summary = f"sum of the best: {1e3 * total:.2f} ms, {percent_of_peak(share)} % of the FMA peak"
+    print("\n" + with_footnote(summary) + "\n")
     header = ("budget", "attainable ms", "budget ms", "reached ms", "% of attainable", "")
-    print(table(header, budget_rows(layers, peak, memory), right=range(1, 5)))
+    print(table(header, budget_rows(layers, memory), right=range(1, 5)))
+    warnings = watch.conditions.warnings(100 * each.at_peak / each.seconds for each in layers)
+    if warnings:
+        print("\n" + as_text(warnings))
 
 
 if __name__ == "__main__":

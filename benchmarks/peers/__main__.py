@@ -1,7 +1,9 @@
 """Compare dsconv with other engines on the same networks: `python -m benchmarks.peers`.
 
 Every engine runs in a process of its own. First its logits are compared with a reference in double
-precision; an engine that is too far off is reported and not timed. Then all take turns.
+precision; an engine that is too far off is reported and not timed. Then all take turns, with
+samples of the FMA peak between them. The ratios of dsconv to each other engine are those of two
+turns of one round, and sentences below the tables say when the figures cannot be trusted.
 """
 
 from __future__ import annotations
@@ -22,8 +24,7 @@ from benchmarks.peers.results import OURS, Comparison, Results, read_runs, write
 from benchmarks.peers.rounds import Files, measure
 from dsconv.bench import machine
 from dsconv.bench.__main__ import INTERRUPTED
-from dsconv.kernels import dispatch
-from dsconv.kernels.peak import Peak
+from dsconv.bench.watch import Watch
 from dsconv.text.terminal import ProgressLine
 
 
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _measure(results, wanted, Path(folder), line)
         except KeyboardInterrupt:
             results.interrupted, status = True, INTERRUPTED
+    results.warn()
     print(render(results))
     failed = [t for c in results.comparisons for t in c.timings if t.engine == OURS and t.failure]
     return _write([*runs, results], wanted) or status or bool(failed)
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(
     results: Results, wanted: argparse.Namespace, folder: Path, line: ProgressLine
 ) -> None:
-    peak = Peak(dispatch.kernels)
+    watch = Watch(results.conditions)
     files: dict[str, Files] = {}
 
     def files_of(name: str) -> Files:
@@ -86,10 +88,11 @@ def _measure(
             mult_adds = files_of(name).mult_adds
             comparison = Comparison(name, network.title, network.batch, threads, mult_adds)
             results.comparisons.append(comparison)
-            measure(comparison, files_of(name), list(results.engines), wanted.rounds, peak,
+            measure(comparison, files_of(name), list(results.engines), wanted.rounds, watch,
                     line.write)  # fmt: skip
     if wanted.cold:
         cold.measure(results, files_of("v1"), line.write)
+        watch.sample()  # for the load
 
 
 def _write(runs: Sequence[Results], wanted: argparse.Namespace) -> int:
@@ -133,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.peers",
         description="Compare dsconv with other engines on the same networks and weights, "
-        "interleaved, one process for each engine, the others stopped.",
+        "interleaved, one process for each engine, the others stopped. Every engine is checked "
+        "first, and sentences below the tables say when the figures cannot be trusted.",
     )
     add = parser.add_argument
     add("--engines", type=_names(NAMES), metavar="A,B", default=list(NAMES),
@@ -146,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         help="turns of every engine (default: %(default)s)")  # fmt: skip
     either = parser.add_mutually_exclusive_group().add_argument
     either("--json", type=Path, metavar="FILE",
-        help="add this run to the runs in FILE: minima, medians and peaks")  # fmt: skip
+        help="add this run to the runs in FILE: times, peaks and warnings")  # fmt: skip
     either("--show", type=Path, metavar="FILE",
         help="measure nothing: print the runs in FILE, and plot the first of them")  # fmt: skip
     add("--plot", type=Path, metavar="FILE", help="write a picture (needs matplotlib)")

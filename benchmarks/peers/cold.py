@@ -4,6 +4,7 @@ Each start is a fresh Python that imports the engine, loads MobileNetV1 from the
 of file and runs one image on one thread. dsconv starts once more from trained weights, which it
 must recognise, fold and pack. The clock stops when the process has written one byte. All engines
 take turns; the files are in the system's cache, as they are for a program that was used before.
+What disagrees with the reference is not timed.
 """
 
 from __future__ import annotations
@@ -17,11 +18,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
+
+import dsconv
 from benchmarks.peers import sizes
 from benchmarks.peers.engines import engine
-from benchmarks.peers.process import PATIENCE, WorkerError, environment
-from benchmarks.peers.results import OURS, Cold, Results, Times
-from benchmarks.peers.rounds import Files
+from benchmarks.peers.process import PATIENCE, Worker, WorkerError, environment
+from benchmarks.peers.results import OURS, Cold, Results, Times, Timing
+from benchmarks.peers.rounds import Files, agrees
+from dsconv.bench import check
+from dsconv.weights import open_weights
+from dsconv.weights.families import recognise
 
 ROUNDS = 30  # one start takes up to twice as long as another
 MEMORY_ROUNDS = 3
@@ -69,11 +76,16 @@ def measure(results: Results, files: Files, progress: Callable[[str], object]) -
         if name.startswith(f"{OURS}_"):  # the same program with another option
             continue
         size, with_needs = sizes.installed(engine(name).DISTRIBUTION)
-        rows[name] = Cold(name, size=size, size_with_needs=with_needs)
+        progress(f"cold start: {name} is checked")
+        timing = Timing(name)
+        with Worker(name) as worker:
+            agrees(timing, worker, files, threads=1)
+        rows[name] = Cold(name, size=size, size_with_needs=with_needs, failure=timing.failure)
         if name == OURS and _weights():
             rows[OF_WEIGHTS] = Cold(
-                f"{name}, weights as .npz", size=size, size_with_needs=with_needs
-            )
+                f"{name}, weights as .npz", size=size, size_with_needs=with_needs,
+                failure=_failure_of_weights(np.load(files.x)),
+            )  # fmt: skip
     results.cold += rows.values()
     taken: dict[str, list[float]] = defaultdict(list)  # all times of one kind in seconds
 
@@ -115,6 +127,14 @@ def _weights() -> str:
     shared = os.environ.get("DSCONV_SHARED")
     path = Path(shared or "") / WEIGHTS
     return str(path) if shared and path.is_file() else ""
+
+
+def _failure_of_weights(x: np.ndarray) -> str:
+    """Return why V1 with the trained weights may not be timed, or "" if it agrees for x."""
+    with open_weights(_weights()) as file:
+        network = recognise(file)
+        (expected,) = check.graph_of(network.graph, network.weights, x)
+    return check.failure(check.error(dsconv.load(_weights(), 1)(x), expected, len(x)))
 
 
 def seconds(arguments: Sequence[str]) -> float:

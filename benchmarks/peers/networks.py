@@ -13,14 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dsconv import models
+from dsconv.bench import check
 from dsconv.graph import Graph
-from dsconv.interpreter import interpret
 
 SEED = 0
-
-TOLERANCE = 1e-4
-"""Largest error that passes, in units of the largest logit. Float32 engines are within 1e-5, those
-with Winograd's algorithm included; half precision rounds each value by 5e-4 or more."""
 
 
 class Network(NamedTuple):
@@ -60,13 +56,9 @@ class Reference:
     """
 
     def __init__(self, graph: Graph, x: np.ndarray) -> None:
-        self._checked = sorted({0, len(x) - 1})
-        (self.logits,) = interpret(graph, graph.init_weights(SEED), x[self._checked])
-        self._shape = (len(x), *self.logits.shape[1:])
+        self._batch = len(x)
+        (self.logits,) = check.graph_of(graph, graph.init_weights(SEED), x)
 
     def error(self, logits: np.ndarray) -> float | None:
         """Return the largest difference over the largest logit; None for a wrong shape or a NaN."""
-        if logits.shape != self._shape or not np.isfinite(logits).all():
-            return None
-        difference = np.abs(logits[self._checked] - self.logits).max()
-        return float(difference / np.abs(self.logits).max())
+        return check.error(logits, self.logits, self._batch)

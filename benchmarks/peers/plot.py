@@ -38,8 +38,7 @@ def save(results: Results, path: Path) -> None:
             for timing in comparison.timed:
                 index = engines.index(timing.engine)
                 at = place + (index - (len(engines) - 1) / 2) * width
-                for seconds, alpha in ((timing.times.minimum, 0.45), (timing.times.median, 1.0)):
-                    height = comparison.percent_of_peak(seconds)
+                for height, alpha in zip(comparison.percents(timing), (0.45, 1.0), strict=True):
                     panel.bar(at, height, 0.9 * width, color=f"C{index}", alpha=alpha)
         panel.axhline(100, color="black", linewidth=1)
         panel.text(len(shown) - 0.52, 101, "FMA limit", ha="right", va="bottom", fontsize=8)

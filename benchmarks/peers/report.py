@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.peers.results import Cold, Comparison, Results, Times, Timing
 from dsconv.text.peak import percent_of_peak, with_footnote
 from dsconv.text.tables import text_table
+from dsconv.text.trust import as_text
 
 NOTES = """\
 error        largest difference from the float64 reference, in units of the largest logit
@@ -12,6 +13,13 @@ min, median  milliseconds per call; the median is that of the rounds' medians
 ratio        time over that of the best other engine, by minimum and by median: below 1 is faster
 GFLOP/s      2 * mult-adds / minimum
 %peak        of the FMA peak of all threads, by minimum and by median"""
+
+PEAK_NOTE = """
+             in each turn, against the peak beside it; the median is that of the rounds"""
+
+PAIR_NOTES = """
+dsconv/it    median time of dsconv over that of the engine in the same round: median of the rounds
+interval     covers the true median of dsconv/it with 95 %; below six rounds it is the whole range"""
 
 COLD_NOTES = """\
 first result  milliseconds from process start to the first output of MobileNetV1, one thread
@@ -26,9 +34,16 @@ def render(results: Results) -> str:
     parts = [_header(results)]
     measured = [comparison for comparison in results.comparisons if comparison.timings]
     if measured:
-        parts.append(with_footnote("\n\n".join([*map(_comparison, measured), NOTES])))
+        notes = NOTES
+        if any(timing.turns for comparison in measured for timing in comparison.timings):
+            notes += PEAK_NOTE
+        if any(map(_pairs, measured)):
+            notes += PAIR_NOTES
+        parts.append(with_footnote("\n\n".join([*map(_comparison, measured), notes])))
     if results.cold:
         parts += [_cold(results), COLD_NOTES]
+    if results.warnings:
+        parts.append(as_text(results.warnings))
     if results.interrupted:
         parts.append("Interrupted: this is what was measured until then.")
     return "\n\n".join(parts)
@@ -38,6 +53,8 @@ def _header(results: Results) -> str:
     lines = results.machine | results.engines
     if results.missing:
         lines["missing"] = f"{', '.join(results.missing)}: not installed, not compared"
+    if results.conditions.samples:
+        lines["FMA peak"] = results.conditions.peak()
     width = max(map(len, lines))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())
 
@@ -50,10 +67,16 @@ def _comparison(comparison: Comparison) -> str:
         f"mult-adds, FMA peak {comparison.peak:.1f} x {comparison.threads} GFLOP/s"
     )
     names = ["engine", "error", "min", "median", "ratio", "ratio", "GFLOP/s", "%peak", "%peak"]
+    pairs = _pairs(comparison)
+    if pairs:
+        names += ["dsconv/it", "interval"]
     if per_image:
         names.insert(4, "min/image")
     timings = sorted(comparison.timed, key=lambda timing: timing.times.minimum)
-    rows = [_row(comparison, timing, per_image) for timing in timings]
+    rows = [
+        _row(comparison, timing, per_image) + (_pair(comparison, timing) if pairs else [])
+        for timing in timings
+    ]
     lines = [title]
     if rows:
         lines.append(text_table(names, rows, right=range(1, len(names))))
@@ -70,11 +93,20 @@ def _row(comparison: Comparison, timing: Timing, per_image: bool) -> list[str]:
         f"{1e3 * timing.times.median:.3f}",
         *("" if ratio is None else f"{ratio:.3f}" for ratio in ratios),
         f"{2e-9 * comparison.mult_adds / timing.times.minimum:.1f}",
-        *(percent_of_peak(comparison.percent_of_peak(t)) for t in timing.times[:2]),
+        *map(percent_of_peak, comparison.percents(timing)),
     ]
     if per_image:
         row.insert(4, f"{1e3 * timing.times.minimum / comparison.batch:.3f}")
     return row
+
+
+def _pairs(comparison: Comparison) -> bool:
+    return any(map(comparison.pairs, comparison.timed))
+
+
+def _pair(comparison: Comparison, timing: Timing) -> list[str]:
+    pair = comparison.pairs(timing)
+    return [f"{pair.median:.3f}", f"{pair.low:.3f}-{pair.high:.3f}"] if pair else ["", ""]
 
 
 def _cold(results: Results) -> str:

@@ -1,4 +1,4 @@
-"""Hold what was measured as plain data, keep it in small JSON files, do the report's arithmetic."""
+"""Hold what was measured as plain data, keep it in JSON files, do the report's arithmetic."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple, TypeVar
+
+from dsconv.text.trust import Conditions, Interval, interval, percents_of_peak
 
 T = TypeVar("T")
 
@@ -28,6 +30,14 @@ class Times(NamedTuple):
         return cls(min(seconds), median(seconds), len(seconds))
 
 
+class Turn(NamedTuple):
+    """Hold one turn of an engine: seconds per call, and the FMA peak of all threads beside it."""
+
+    minimum: float
+    median: float
+    peak: float
+
+
 @dataclass
 class Timing:
     """Hold the result of one engine on one network.
@@ -41,12 +51,21 @@ class Timing:
         Why it was not timed, or not to the end; else empty.
     times : Times or None
         Seconds per call: the minimum of all calls, and the median of the rounds' medians.
+    turns : list of Turn
+        One for each round; older files have none.
     """
 
     engine: str
     error: float | None = None
     failure: str = ""
     times: Times | None = None
+    turns: list[Turn] = field(default_factory=list)
+
+    def add(self, turn: Turn) -> None:
+        """Add a turn; `times` sums up all of them."""
+        self.turns.append(turn)
+        minima, medians, _ = zip(*self.turns, strict=True)
+        self.times = Times(min(minima), median(medians), len(minima))
 
 
 @dataclass
@@ -60,7 +79,7 @@ class Comparison:
     mult_adds : int
         Of one call, for the whole batch.
     peak : float
-        GFLOP/s of one thread, the best sample between the rounds.
+        GFLOP/s of one thread, the best sample between the turns.
     timings : list of Timing
     """
 
@@ -77,9 +96,31 @@ class Comparison:
         """Return the engines that agreed with the reference and finished at least one round."""
         return [timing for timing in self.timings if timing.times]
 
-    def percent_of_peak(self, seconds: float) -> float:
-        """Return 2 * mult-adds / time in per cent of the FMA peak of all threads."""
-        return 100 * 2e-9 * self.mult_adds / seconds / (self.peak * self.threads)
+    def percents(self, timing: Timing) -> tuple[float, float]:
+        """Return per cent of the FMA peak of all threads, by minimum and by median.
+
+        A time is compared with the peak beside it, or with that of the run in older files.
+        """
+        assert timing.times
+        low, middle, _ = timing.times
+        turns = timing.turns or [Turn(low, middle, self.peak * self.threads)]
+        minima, medians, peaks = zip(*turns, strict=True)
+        return (
+            percents_of_peak(self.mult_adds, minima, peaks)[1],
+            percents_of_peak(self.mult_adds, medians, peaks)[0],
+        )
+
+    def pairs(self, timing: Timing) -> Interval | None:
+        """Return dsconv's time over an engine's in the same round: the median, with an interval.
+
+        There is none for dsconv itself, nor without rounds of both, as in older files.
+        """
+        ours = next((t for t in self.timed if t.engine == OURS), None)
+        if ours is None or ours is timing or not (ours.turns and timing.turns):
+            return None
+        # An engine that fails has no more turns, so the n-th turn is that of the n-th round.
+        pairs = zip(ours.turns, timing.turns, strict=False)
+        return interval(own.median / other.median for own, other in pairs)
 
     def ratio(self, timing: Timing, statistic: str) -> float | None:
         """Return an engine's `minimum` or `median` over the least of the peers, if there is any."""
@@ -128,6 +169,10 @@ class Results:
         Version and settings by engine; those that are not installed are in `missing`.
     rounds : int
         Number of rounds that were asked for.
+    conditions : Conditions
+        Load and FMA peak of the machine during the run.
+    warnings : list of str
+        A sentence for each reason to distrust the run; see `warn`.
     empty, without : Times or None
         Seconds of a Python that does nothing, and of the program of the cold starts without an
         engine.
@@ -142,6 +187,17 @@ class Results:
     empty: Times | None = None
     without: Times | None = None
     interrupted: bool = False
+    conditions: Conditions = field(default_factory=Conditions)
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self) -> None:
+        """Fill the warnings from all that was measured."""
+        self.warnings = self.conditions.warnings(
+            percent
+            for comparison in self.comparisons
+            for timing in comparison.timed
+            for percent in comparison.percents(timing)
+        )
 
 
 def write_runs(runs: Sequence[Results], path: Path) -> None:
@@ -178,5 +234,8 @@ def _run(entry: dict[str, Any]) -> Results:
     run.comparisons = [Comparison(**row) for row in entry["comparisons"]]
     for comparison, row in zip(run.comparisons, entry["comparisons"], strict=True):
         comparison.timings = [made(Timing, timing, "times") for timing in row["timings"]]
+        for timing in comparison.timings:
+            timing.turns = [Turn(*turn) for turn in timing.turns]
+    run.conditions = Conditions(**entry.get("conditions", {}))
     run.cold = [made(Cold, row, "start", "imports") for row in entry["cold"]]
     return run

@@ -1,7 +1,7 @@
 """Run one network on all engines: write, load, check, then time in rounds.
 
-In every round each engine has one turn, in a new random order, while all others are stopped; then
-the FMA peak is sampled. A turn warms up first: caches and thread pools were cold.
+In every round each engine has one turn, in a new random order, while all others are stopped. The
+FMA peak is sampled between the turns. A turn warms up first: caches and thread pools were cold.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers.networks import TOLERANCE, Network, Reference, pictures
+from benchmarks.peers.networks import Network, Reference, pictures
 from benchmarks.peers.process import Worker, WorkerError
-from benchmarks.peers.results import Comparison, Times, Timing
-from dsconv.kernels.peak import Peak
+from benchmarks.peers.results import Comparison, Timing, Turn
+from dsconv.bench.check import failure
+from dsconv.bench.watch import Watch
 
 WARM, TIMED = 0.03, 0.08  # seconds of a turn
-PEAK_SAMPLES = 10  # a round
 
 Progress = Callable[[str], object]
 
@@ -69,42 +69,38 @@ def measure(
     files: Files,
     engines: Sequence[str],
     rounds: int,
-    peak: Peak,
+    watch: Watch,
     progress: Progress,
 ) -> None:
     """Fill a comparison; it keeps everything that was measured before an interruption."""
-    peak.sample()
-    comparison.peak = peak.gflops
     label = f"{comparison.title}, threads {comparison.threads}"
     with ExitStack() as stack:
         running: list[tuple[Timing, Worker]] = []
-        turns: dict[str, list[tuple[float, float]]] = {engine: [] for engine in engines}
         for engine in engines:
             progress(f"{label}: {engine} loads")
             timing = Timing(engine)
             comparison.timings.append(timing)
             worker = stack.enter_context(Worker(engine, comparison.threads))
-            if _agrees(timing, worker, files, comparison.threads):
+            if agrees(timing, worker, files, comparison.threads):
                 running.append((timing, worker))
         order = random.Random(0)
+        watch.sample()
         for number in range(1, rounds + 1):
             progress(f"{label}: round {number} of {rounds}")
             order.shuffle(running)
             for timing, worker in list(running):
                 try:
-                    turns[timing.engine].append(worker.call("turn", warm=WARM, timed=TIMED))
+                    minimum, median = worker.call("turn", warm=WARM, timed=TIMED)
                 except WorkerError as error:
                     timing.failure = str(error)
                     running.remove((timing, worker))
                 else:
-                    minima, medians = map(Times.of, zip(*turns[timing.engine], strict=True))
-                    timing.times = Times(minima.minimum, medians.median, minima.rounds)
-            for _ in range(PEAK_SAMPLES):
-                peak.sample()
-            comparison.peak = peak.gflops
+                    peak = watch.sample()
+                    timing.add(Turn(minimum, median, peak * comparison.threads))
+                    comparison.peak = max(comparison.peak, peak)
 
 
-def _agrees(timing: Timing, worker: Worker, files: Files, threads: int) -> bool:
+def agrees(timing: Timing, worker: Worker, files: Files, threads: int) -> bool:
     """Load the network, and compare its first result with the reference."""
     try:
         path = files.of(timing.engine)
@@ -112,12 +108,6 @@ def _agrees(timing: Timing, worker: Worker, files: Files, threads: int) -> bool:
     except WorkerError as error:
         timing.failure = str(error)
         return False
-    difference = files.reference.error(np.load(logits))
-    if difference is None:
-        timing.failure = "the logits have a wrong shape, or are not finite"
-        return False
-    timing.error = difference
-    if difference > TOLERANCE:
-        timing.failure = f"error {difference:.1e} is above the tolerance {TOLERANCE:.0e}"
-        return False
-    return True
+    timing.error = files.reference.error(np.load(logits))
+    timing.failure = failure(timing.error)
+    return not timing.failure

@@ -2,7 +2,8 @@
 
 The files are those that `python -m benchmarks.peers --json FILE` wrote. A row is a network on a number
 of threads, from the run with the most rounds: dsconv beside the best other engine, by minima, and the
-ratio of both by minimum and by median. docs/performance.md has these tables.
+ratio of both by minima and by rounds, with an interval (dsconv/text/trust.py); older files have the
+ratio of the medians there. docs/performance.md has these tables.
 
 Engines that run plain 3 x 3 convolutions by Winograd's algorithm multiply less. They stand in a column
 of their own there, and do not count as the best.
@@ -19,7 +20,7 @@ from dsconv.text.tables import markdown_table
 WINOGRAD = ("ncnn", f"{OURS}_winograd")
 PLAIN = ("v1-standard", "resnet50")  # networks of plain 3 x 3 convolutions
 COLUMNS = (
-    "network", "threads", "dsconv, ms", "% of peak", "best other, ms", "ratio", "by median",
+    "network", "threads", "dsconv, ms", "% of peak", "best other, ms", "ratio", "by rounds",
     "with Winograd, ms",
 )  # fmt: skip
 
@@ -76,12 +77,19 @@ def _row(comparison: Comparison) -> list[str]:
         comparison.title + (", per image" if comparison.batch > 1 else ""),
         str(comparison.threads),
         _milliseconds(ours[0], comparison),
-        f"{comparison.percent_of_peak(times.minimum):.1f}",
+        f"{comparison.percents(ours[0])[0]:.1f}",
         f"{least.engine} {_milliseconds(least, comparison)}",
         f"{times.minimum / least.times.minimum:.3f}",
-        f"{times.median / least_median.times.median:.3f}",
+        _by_rounds(comparison, ours[0], least_median),
         ", ".join(f"{t.engine} {_milliseconds(t, comparison)}" for t in beside),
     ]
+
+
+def _by_rounds(comparison: Comparison, ours: Timing, other: Timing) -> str:
+    """Return the median of the rounds' ratios with its interval, in older files that of medians."""
+    if found := comparison.pairs(other):
+        return f"{found.median:.3f} ({found.low:.3f} to {found.high:.3f})"
+    return f"{ours.times.median / other.times.median:.3f}"
 
 
 def _milliseconds(timing: Timing, comparison: Comparison) -> str:

@@ -1,1 +1,1 @@
-"""Measurements: `python -m dsconv.bench`; `timing` and `machine` serve any benchmark."""
+"""Measurements: `python -m dsconv.bench`; `timing`, `watch` and `check` serve any benchmark."""

@@ -1,6 +1,9 @@
 """Time MobileNetV1's blocks and the whole network, standard beside separable.
 
 This is `python -m dsconv.bench`; with --model NAME it times one network instead, step by step.
+Results are compared with a reference before anything is timed. Ratios are those of two times that
+were measured next to each other, per cents are those of the FMA peak beside the time, and sentences
+below the tables say when the figures cannot be trusted.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Any
 
 from dsconv import models
 from dsconv.bench import blocks, machine, networks, single
+from dsconv.bench.check import WrongResultError
 from dsconv.bench.recorder import Progress, Recorder
 from dsconv.bench.report import render
 from dsconv.bench.results import Results
@@ -37,8 +41,9 @@ def main(arguments: Sequence[str] | None = None, progress: Progress | None = Non
     Returns
     -------
     int
-        Exit status: 0, or 130 after Ctrl-C, or 1 if the memory did not suffice or the JSON file
-        could not be written. Everything that was measured is printed in every case.
+        Exit status: 0, or 130 after Ctrl-C, or 1 if the memory did not suffice, a result was wrong
+        or the JSON file could not be written. Everything that was measured is printed in every
+        case.
     """
     parser = _parser()
     wanted = parser.parse_args(arguments)
@@ -57,6 +62,8 @@ def main(arguments: Sequence[str] | None = None, progress: Progress | None = Non
         results.interrupted, status = True, INTERRUPTED
     except MemoryError as error:
         results.interrupted, failure = True, f"argument --batch: {error}"
+    except WrongResultError as error:
+        results.interrupted, failure = True, str(error)
     print(render(results))
     if wanted.json:
         try:
@@ -73,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m dsconv.bench",
         description="Time MobileNetV1's thirteen blocks and the whole network: standard 3x3 "
         "convolutions beside depthwise + pointwise, with mult-adds, GFLOP/s and per cent of the "
-        "machine's FMA peak.",
+        "FMA peak beside each time. Every result is checked first, and sentences below the tables "
+        "say when the figures cannot be trusted.",
     )
     add = parser.add_argument
     add("--alpha", type=_alpha, metavar="A", help="width multiplier (default: the network's)")

@@ -10,13 +10,15 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsconv import cost, functional, models
+from dsconv.bench.check import check, layers_of
 from dsconv.bench.recorder import Recorder
 from dsconv.bench.results import Comparison, Packing, Timed
 from dsconv.bench.timing import Function
 from dsconv.kernels.packed_weight import PackedWeight
-from dsconv.layers import Conv2D
+from dsconv.layers import Conv2D, DepthwiseConv2D
 
 
 class Block(NamedTuple):
@@ -76,11 +78,13 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
 def _functions(
     block: Block, batch: int, threads: int, packing: Mapping[str, Packing]
 ) -> tuple[Function, Function]:
-    """Return the two sides as functions without arguments, on packed random weights."""
+    """Return the two sides as functions, on packed random weights, after a check of both."""
     random = np.random.default_rng(0)
 
-    def packed(kind: str, *shape: int) -> PackedWeight:
-        weight = random.standard_normal(shape, dtype=np.float32)
+    def normal(*shape: int) -> NDArray[np.float32]:
+        return random.standard_normal(shape, dtype=np.float32)
+
+    def packed(kind: str, weight: NDArray[np.float32]) -> PackedWeight:
         start = perf_counter()
         result = functional.pack(weight, kind)
         packing[kind].seconds += perf_counter() - start
@@ -89,17 +93,30 @@ def _functions(
         return result
 
     channels = block.input[2]
-    x = random.standard_normal((batch, *block.input), dtype=np.float32)
+    x = normal(batch, *block.input)
+    weights = (
+        normal(*block.kernel, channels, block.filters),
+        normal(*block.kernel, channels, 1),
+        normal(channels, block.filters),
+    )
+    full, depthwise, pointwise = map(packed, packing, weights)
     bias, middle_bias = (np.zeros(n, np.float32) for n in (block.filters, channels))
     window: dict[str, Any] = {"stride": block.stride, "padding": block.padding}
-    window |= {"activation": "relu6", "threads": threads}
-    full = packed("conv2d", *block.kernel, channels, block.filters)
-    depthwise = packed("depthwise", *block.kernel, channels, 1)
-    pointwise = packed("pointwise", channels, block.filters)
-    out = functional.conv2d(x, full, bias, **window)  # both sides write here
-
-    return (
-        lambda: functional.conv2d(x, full, bias, out=out, **window),
+    options = window | {"activation": "relu6", "threads": threads}
+    out = functional.conv2d(x, full, bias, **options)  # both sides write here
+    standard, separable = (
+        lambda: functional.conv2d(x, full, bias, out=out, **options),
         lambda: functional.separable_conv2d(x, depthwise, pointwise, middle_bias, bias, out=out,
-                                            depthwise_activation="relu6", **window),
+                                            depthwise_activation="relu6", **options),
     )  # fmt: skip
+
+    window |= {"kernel": block.kernel, "clip": (0.0, 6.0)}
+    first, middle = Conv2D(block.filters, **window), DepthwiseConv2D(**window)
+    last = Conv2D(block.filters, clip=(0.0, 6.0))
+    for what, run, steps in (
+        ("standard", standard, [(first, weights[0])]),
+        ("separable", separable, [(middle, weights[1]), (last, weights[2][None, None])]),
+    ):
+        out.fill(np.nan)
+        check(f"block {block.name}, {what}", run(), layers_of(x, *steps), batch)
+    return standard, separable

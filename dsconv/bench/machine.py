@@ -39,9 +39,15 @@ def processor() -> str:
     return platform.processor() or platform.machine() or "unknown processor"
 
 
+def load() -> float | None:
+    """Return the load average of the last minute, or None where the system has none."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
+
+
 def _load() -> str:
     """Describe how busy the machine is, because other programs lengthen every time."""
-    try:
-        return f"load {os.getloadavg()[0]:.1f} before the run"
-    except (AttributeError, OSError):
-        return "load unknown"
+    now = load()
+    return "load unknown" if now is None else f"load {now:.1f} before the run"

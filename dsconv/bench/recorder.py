@@ -1,4 +1,4 @@
-"""Fill results round by round, with a sample of the FMA peak in every round."""
+"""Fill results round by round, each time with the FMA peak beside it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 from dsconv.bench.results import Results, Timed
 from dsconv.bench.timing import Function, rounds
-from dsconv.kernels import dispatch
-from dsconv.kernels.peak import Peak
+from dsconv.bench.watch import Watch
 
 Progress = Callable[[str], object]
 
@@ -18,7 +17,7 @@ class Recorder:
     Parameters
     ----------
     results
-        Has batch, threads and repeats; gets the peak.
+        Has batch, threads and repeats; gets the conditions of the run.
     progress
         Called with a short text before every round.
     """
@@ -26,22 +25,21 @@ class Recorder:
     def __init__(self, results: Results, progress: Progress) -> None:
         self.results = results
         self.progress = progress
-        self._peak = Peak(dispatch.kernels)
-        self.sample_peak()
+        self._watch = Watch(results.conditions)
 
     def record(self, label: str, sides: Sequence[tuple[Timed, Function]]) -> None:
         """Measure the functions in turn (see `timing.rounds`), each into the `Timed` beside it."""
         repeats = self.results.repeats
         self.progress(label)
         timed, functions = zip(*sides, strict=True)
-        for number, times in enumerate(rounds(functions, repeats), start=1):
+        taken = rounds(functions, repeats)
+        self.peak()
+        for number, times in enumerate(taken, start=1):
+            peak = self.peak()
             for one, seconds in zip(timed, times, strict=True):
-                one.seconds.append(seconds)
-            self.sample_peak()
+                one.add(seconds, peak)
             self.progress(f"{label}, round {number} of {repeats}")
 
-    def sample_peak(self) -> None:
-        """Measure the peak once more."""
-        self._peak.sample()
-        self.results.peak = self._peak.gflops
-        self.results.peak_samples = self._peak.samples
+    def peak(self) -> float:
+        """Return the GFLOP/s of all threads beside what ran since the last call."""
+        return self._watch.sample() * self.results.threads

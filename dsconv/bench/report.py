@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsconv.bench.results import Comparison, Packing, Results, Speed, Step
+from dsconv.bench.results import Comparison, Packing, Results, Speed, Step, ratio
 from dsconv.text.peak import marked, percent_of_peak, with_footnote
 from dsconv.text.tables import text_table
+from dsconv.text.trust import Interval, as_text
 
 
 def render(results: Results) -> str:
@@ -23,6 +24,8 @@ def render(results: Results) -> str:
         ]
     if any(item.layers for item in results.packing + results.compiling):
         parts.append(_packing(results))
+    if results.warnings:
+        parts.append(as_text(results.warnings))
     if results.interrupted:
         parts.append("Interrupted: this is what was measured until then.")
     return "\n\n".join(parts)
@@ -34,12 +37,8 @@ def _header(results: Results) -> str:
     }
     network = ", ".join([results.network, *(f"{name} {value}" for name, value in options.items())])
     lines = {"network": network} | results.machine
-    if results.peak:
-        lines["FMA peak"] = (
-            f"{results.peak:.1f} GFLOP/s a thread (the best of {results.peak_samples} samples "
-            f"between the measurements) x {results.threads} = "
-            f"{results.peak * results.threads:.1f} GFLOP/s"
-        )
+    if results.conditions.samples:
+        lines["FMA peak"] = results.conditions.peak()
     width = max(map(len, lines))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())
 
@@ -47,7 +46,7 @@ def _header(results: Results) -> str:
 # Blocks and whole networks, standard beside separable
 
 _SIDE = ("ms", "min", "GFLOP/s", "%peak")
-_COLUMNS = ("#", "map -> N /stride", "std.", "sep.", "pred.", "median", "min", *_SIDE, *_SIDE)
+_COLUMNS = ("#", "map -> N /stride", "std.", "sep.", "pred.", "ratio", "interval", *_SIDE, *_SIDE)
 _TITLES = (("", 2), ("mult-adds, M", 2), ("sep. / std.", 3), ("standard 3x3", 4),
            ("depthwise + pointwise", 4))  # fmt: skip
 
@@ -55,28 +54,28 @@ _COMPARISON_NOTES = """\
 std., sep.   standard 3x3 convolution; depthwise + pointwise in one pass; N is the number of filters
 mult-adds    of one call with the whole batch; each is two operations in GFLOP/s
 pred.        1/N + 1/K^2 with K = 3; for the sum and the network the ratio of their mult-adds
-median, min  ratio of the measured times: of the medians, and of the minima
+ratio        of the times of a round, which are measured next to each other: median of the rounds
+interval     covers the true median ratio with 95 %; below six rounds it is the whole range
 ms, min      milliseconds per call, median and minimum; the two sides run in turn, A B A B ...
 GFLOP/s      2 * mult-adds / median time
-%peak        GFLOP/s in per cent of the FMA peak of all threads
+%peak        of the FMA peak of all threads beside each time: median of the rounds
 A block runs alone, a function call at a time, its weights in the caches; a network is one call."""
 
 
 def _comparisons(results: Results) -> str:
     def row(
-        name: str, shape: str, predicted: float, standard: Speed, separable: Speed
+        name: str, shape: str, predicted: float, times: Interval, standard: Speed, separable: Speed
     ) -> list[str]:
         counts = (_millions(side.mult_adds) for side in (standard, separable))
-        medians, minima = separable.median / standard.median, separable.minimum / standard.minimum
-        ratios = (f"{ratio:.3f}" for ratio in (predicted, medians, minima))
-        speeds = _speed(standard, results) + _speed(separable, results)
-        return [name, shape, *counts, *ratios, *speeds]
+        ratios = [f"{predicted:.3f}", f"{times.median:.3f}", f"{times.low:.3f}-{times.high:.3f}"]
+        return [name, shape, *counts, *ratios, *_speed(standard), *_speed(separable)]
 
     def rows(items: Sequence[Comparison]) -> list[list[str]]:
         return [
-            row(item.name, item.shape, item.predicted, item.standard.speed, item.separable.speed)
+            row(item.name, item.shape, item.predicted, item.ratio, item.standard.speed,
+                item.separable.speed)
             for item in items
-        ]
+        ]  # fmt: skip
 
     blocks, networks = (
         [item for item in items if item.measured] for items in (results.blocks, results.networks)
@@ -85,8 +84,9 @@ def _comparisons(results: Results) -> str:
     if blocks:
         standard = _sum([item.standard.speed for item in blocks])
         separable = _sum([item.separable.speed for item in blocks])
-        ratio = separable.mult_adds / standard.mult_adds
-        ends.insert(0, row("", f"sum of {len(blocks)} blocks", ratio, standard, separable))
+        predicted = separable.mult_adds / standard.mult_adds
+        title = f"sum of {len(blocks)} blocks"
+        ends.insert(0, row("", title, predicted, ratio(blocks), standard, separable))
     numbers = range(2, len(_COLUMNS))
     return text_table(_COLUMNS, rows(blocks), ends, right=numbers, titles=_TITLES)
 
@@ -97,7 +97,7 @@ _STEP_NOTES = """\
 mult-adds     of one call with the whole batch; each is two operations in GFLOP/s
 ms, min       milliseconds, median and minimum
 GFLOP/s       2 * mult-adds / median time
-%peak         GFLOP/s in per cent of the FMA peak of all threads
+%peak         of the FMA peak of all threads beside each time: median of the rounds
 %time         of the sum of the steps' medians
 whole call    model(x) without the clock between its steps, in turn with the runs that have it
 kind of step  as the network runs: a step that fuses several layers has one time
@@ -111,7 +111,7 @@ def _steps(results: Results, whole: Speed) -> str:
 
     def row(name: str, kind: str, speed: Speed) -> list[str]:
         share = _percent(speed.median, total.median)
-        return [name, kind, _millions(speed.mult_adds), *_speed(speed, results), share]
+        return [name, kind, _millions(speed.mult_adds), *_speed(speed), share]
 
     rows = [
         row(step.name, step.kind, speed) for step, speed in zip(results.steps, speeds, strict=True)
@@ -174,16 +174,17 @@ def _sum(speeds: Sequence[Speed]) -> Speed:
     return Speed(*map(sum, zip(*speeds, strict=True)))
 
 
-def _speed(speed: Speed, results: Results) -> list[str]:
+def _speed(speed: Speed) -> list[str]:
     """Return cells under `_SIDE`; what has no mult-adds has no rate."""
-    median, minimum = (f"{1e3 * seconds:.3f}" for seconds in (speed.median, speed.minimum))
+    median, minimum = map(_milliseconds, (speed.median, speed.minimum))
     if not speed.mult_adds:
         return [median, minimum, "", ""]
-    percent, most = (
-        results.percent_of_peak(speed.mult_adds, seconds)
-        for seconds in (speed.median, speed.minimum)
-    )
-    return [median, marked(minimum, most), f"{speed.gflops:.1f}", percent_of_peak(percent)]
+    percent, quickest = speed.percents
+    return [median, marked(minimum, quickest), f"{speed.gflops:.1f}", percent_of_peak(percent)]
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.{3 if seconds < 0.1 else 2}f}"
 
 
 def _millions(count: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dsconv import models
+from dsconv.bench.check import check, graph_of
 from dsconv.bench.networks import compiled, pictures
 from dsconv.bench.recorder import Recorder
 from dsconv.bench.results import Step, Timed
@@ -27,8 +28,13 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
     results = recorder.results
     graph = models.get(results.network, **options)
     recorder.progress(f"{results.network}: compiling")
-    model, layers = compiled(graph, results), unfused(graph, results.threads)
     x = pictures(graph, results.batch)
+    weights = graph.init_weights(0)
+    model, layers = compiled(graph, weights, results), unfused(graph, weights, results.threads)
+    recorder.progress(f"{results.network}: checking")
+    expected = graph_of(graph, weights, x)
+    for what, each in ((graph.name, model), (f"{graph.name} unfused", layers)):
+        check(what, each(x), expected, results.batch)
     try:  # warms up; these times are not kept
         results.steps, results.layers = profile(model, x), profile(layers, x)
     except ValueError as error:
@@ -36,12 +42,14 @@ def measure(recorder: Recorder, options: Mapping[str, Any]) -> None:
     for step in results.steps + results.layers:
         step.seconds.clear()
     results.whole = Timed(graph.cost().mult_adds * results.batch)
-    for number, (seconds,) in enumerate(rounds([lambda: model(x)], results.repeats), start=1):
+    taken = rounds([lambda: model(x)], results.repeats)
+    recorder.peak()
+    for number, (seconds,) in enumerate(taken, start=1):
         again = profile(model, x) + profile(layers, x)
-        results.whole.seconds.append(seconds)
+        peak = recorder.peak()
+        results.whole.add(seconds, peak)
         for step, once in zip(results.steps + results.layers, again, strict=True):
-            step.seconds += once.seconds
-        recorder.sample_peak()
+            step.add(once.seconds[0], peak)
         recorder.progress(f"{results.network}, round {number} of {results.repeats}")
 
 
@@ -54,12 +62,12 @@ def profile(model: Model, x: Any) -> list[Step]:
     ]  # fmt: skip
 
 
-def unfused(graph: Graph, threads: int) -> Model:
+def unfused(graph: Graph, weights: Mapping[str, Any], threads: int) -> Model:
     """Compile a graph so that every convolution, with batch norm and clip, is a step of its own."""
     from dsconv.compiler.lowering import lower
     from dsconv.compiler.model import Model
     from dsconv.compiler.passes import LAYERWISE, optimise
     from dsconv.compiler.weights import FoldedWeights
 
-    weights = FoldedWeights(graph, graph.init_weights(0))
-    return Model(graph.name, lower(optimise(graph, LAYERWISE), weights), threads)
+    folded = FoldedWeights(graph, weights)
+    return Model(graph.name, lower(optimise(graph, LAYERWISE), folded), threads)

@@ -15,11 +15,11 @@ LEAST = 2e-3  # shortest measurement in seconds
 def rounds(
     functions: Sequence[Function], repeats: int, least: float = LEAST
 ) -> Iterator[tuple[float, ...]]:
-    """Measure the functions in turn, `repeats` times.
+    """Find out how often to call the functions, and return a measurement of them in turn.
 
     A function that is quicker than `least` is called several times in one measurement, and the
-    time is divided by the number of calls, which is found before the first round. One call before
-    each measurement, not timed, brings the function's data back into the caches.
+    time is divided by the number of calls. One call before each measurement, not timed, brings the
+    function's data back into the caches.
 
     Parameters
     ----------
@@ -30,19 +30,22 @@ def rounds(
     least
         Shortest measurement in seconds.
 
-    Yields
-    ------
-    tuple of float
-        Seconds per call of each function, once for every round. The caller may do other work
-        between the rounds, or stop before the last one.
+    Returns
+    -------
+    iterator of tuple of float
+        Seconds per call of each function, once for every round. Each step measures a round, so the
+        caller may do other work between the rounds, or stop before the last one.
     """
     calls = [calls_for(function, least) for function in functions]
-    for _ in range(repeats):
+
+    def measured() -> tuple[float, ...]:
         times = []
         for function, n in zip(functions, calls, strict=True):
             function()  # brings its data into the caches again
             times.append(seconds(function, n) / n)
-        yield tuple(times)
+        return tuple(times)
+
+    return (measured() for _ in range(repeats))
 
 
 def calls_for(function: Function, least: float = LEAST) -> int:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from time import perf_counter
 from types import ModuleType
 
-_LEAST = 0.5e-3  # seconds of one sample: short enough to fall between two interrupts
+_LEAST = 0.5e-3  # seconds of one burst: short enough to fall between two interrupts
+_BURSTS = 4  # in a sample, so that a few milliseconds find a burst without interrupts
 
 
 class Peak:
-    """Keep the best rate at which one thread ran independent multiply-adds in registers.
+    """Measure the rate at which one thread runs independent multiply-adds in registers.
 
-    The clock of a processor changes with its load, so the peak is sampled between the measurements
-    and the best sample counts.
+    The clock of a processor changes with its load, so the peak is sampled between the measurements.
+    An interrupt can lower the rate of a burst and nothing can raise it, so the best burst counts.
 
     Parameters
     ----------
@@ -31,17 +32,21 @@ class Peak:
         self._kernels = kernels
         self.gflops = 0.0
         self.samples = 0
-        self._rounds = 1000  # of the loop in one sample: a few microseconds
-        while self.sample() < _LEAST:
+        self._rounds = 1000  # of the loop in one burst: a few microseconds
+        while self._burst()[0] < _LEAST:
             self._rounds *= 2
-        self.gflops, self.samples = 0.0, 0  # the first ones were too short
         self.sample()
 
     def sample(self) -> float:
-        """Measure once more and return the seconds that it took."""
+        """Measure once more and return the GFLOP/s of this moment."""
+        now = max(self._burst()[1] for _ in range(_BURSTS))
+        self.gflops = max(self.gflops, now)
+        self.samples += 1
+        return now
+
+    def _burst(self) -> tuple[float, float]:
+        """Return the seconds and the GFLOP/s of one run of the loop."""
         start = perf_counter()
         operations = self._kernels.fma_chains(self._rounds)
         elapsed = perf_counter() - start
-        self.gflops = max(self.gflops, operations / elapsed / 1e9)
-        self.samples += 1
-        return elapsed
+        return elapsed, operations / elapsed / 1e9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -15,12 +16,14 @@ import pytest
 
 import dsconv
 from dsconv import models
-from dsconv.bench import machine
+from dsconv.bench import check, machine
 from dsconv.bench.__main__ import INTERRUPTED, main
 from dsconv.bench.blocks import blocks
 from dsconv.bench.timing import calls_for, rounds
+from dsconv.bench.watch import Watch
 from dsconv.kernels import dispatch
 from dsconv.kernels.peak import Peak
+from dsconv.text.trust import Conditions
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--alpha", "0.25", "--resolution", "32", "--repeats", "1", "--threads", "1"]
@@ -50,7 +53,9 @@ def test_rounds_take_turns() -> None:
     assert [len(times) for times in result] == [2, 2, 2]
     assert all(time >= 0 for times in result for time in times)
     calls.clear()
-    assert len(list(islice(rounds(functions, repeats=3, least=0), 1))) == 1
+    taken = rounds(functions, repeats=3, least=0)
+    assert calls == ["a", "a", "b", "b"]  # a caller can sample the peak before the first round
+    assert len(list(islice(taken, 1))) == 1
     assert calls == ["a", "a", "b", "b"] * 2  # the other rounds do not run
 
 
@@ -64,9 +69,19 @@ def test_peak_keeps_the_best_sample() -> None:
     peak = Peak(dispatch.kernels)
     assert peak.samples == 1
     first = peak.gflops
-    peak.sample()
-    assert peak.samples == 2
-    assert peak.gflops >= first > 0
+    now = peak.sample()
+    assert peak.samples == 2 and now > 0
+    assert peak.gflops == max(first, now)
+
+
+def test_the_watch_keeps_the_extremes() -> None:
+    conditions = Conditions()
+    watch = Watch(conditions)
+    assert conditions.samples == 1
+    samples = [conditions.highest, watch.sample(), watch.sample()]
+    assert conditions.samples == 3 and conditions.processors == os.cpu_count()
+    # The result is the larger of two samples, so the extremes enclose it.
+    assert 0 < conditions.lowest <= min(samples) and max(samples) == conditions.highest
 
 
 def test_machine_facts() -> None:
@@ -137,6 +152,7 @@ def test_blocks_and_networks(run: Any) -> None:
     (whole,) = results["networks"]
     for item in [*results["blocks"], whole]:
         assert len(item["standard"]["seconds"]) == len(item["separable"]["seconds"]) == 1
+        assert len(item["standard"]["peaks"]) == len(item["separable"]["peaks"]) == 1
     options = {"alpha": 0.25, "resolution": 32}
     standard, separable = models.mobilenet_v1_standard(**options), models.mobilenet_v1(**options)
     assert whole["standard"]["mult_adds"] == 2 * standard.cost().mult_adds
@@ -148,6 +164,19 @@ def test_blocks_and_networks(run: Any) -> None:
     assert results["packing"][0]["weights"] == convolutions
     compiled = [item["what"] for item in results["compiling"]]
     assert compiled == ["compile mobilenet_v1_standard", "compile mobilenet_v1"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "what"),
+    [([], "block 1, standard"), (["--model", "mobilenet_v1"], "mobilenet_v1")],
+)
+def test_a_wrong_result_is_not_timed(
+    extra: list[str], what: str, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "TOLERANCE", 0.0)  # so that every rounding error is a wrong result
+    status, results, _, err = run(*TINY, *extra)
+    assert status == 1 and f"error: {what} computes wrong values and is not timed: error " in err
+    assert results["interrupted"] and results["blocks"] == [] and results["whole"] is None
 
 
 def test_blocks_only(run: Any) -> None:

@@ -5,6 +5,7 @@ Engines that are not installed are skipped; everything else runs on dsconv alone
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -19,25 +20,35 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))  # for the package `benchmarks`
 
-from benchmarks.peers import plot, rounds, sizes
+from benchmarks.peers import cold, plot, rounds, sizes
 from benchmarks.peers.__main__ import main
 from benchmarks.peers.engines import NAMES, installed
 from benchmarks.peers.folding import folded
 from benchmarks.peers.ncnn_writer import write_ncnn
-from benchmarks.peers.networks import NETWORKS, SEED, TOLERANCE, Network, Reference, pictures
+from benchmarks.peers.networks import NETWORKS, SEED, Network, Reference, pictures
 from benchmarks.peers.process import Worker, WorkerError
 from benchmarks.peers.report import render
-from benchmarks.peers.results import Cold, Comparison, Results, Times, Timing, read_runs, write_runs
+from benchmarks.peers.results import (
+    Cold,
+    Comparison,
+    Results,
+    Times,
+    Timing,
+    Turn,
+    read_runs,
+    write_runs,
+)
 from benchmarks.peers.rounds import Files
 from benchmarks.peers.summary import tables
 from dsconv import models
+from dsconv.bench.check import TOLERANCE
+from dsconv.bench.watch import Watch
 from dsconv.graph import Graph
 from dsconv.interpreter import interpret
-from dsconv.kernels import dispatch
-from dsconv.kernels.peak import Peak
 from dsconv.models.topologies.blocks import classifier, conv_bn
 from dsconv.models.topologies.resnet import bottleneck
 from dsconv.text.peak import FOOTNOTE
+from dsconv.text.trust import Conditions
 
 ROOT = Path(__file__).parents[2]
 
@@ -223,25 +234,43 @@ def test_rounds_without_engines_that_fail(tmp_path: Path, monkeypatch: pytest.Mo
     files = Files("small", Network("a small V1", GRAPHS["v1"]), tmp_path)
     files._written["ncnn"] = str(tmp_path / "nothing.param")
     comparison = Comparison("small", "a small V1", 1, 1, files.mult_adds)
-    peak = Peak(dispatch.kernels)
-    rounds.measure(comparison, files, ["ncnn", "dsconv"], 2, peak, lambda text: None)
+    watch = Watch(Conditions())
+    rounds.measure(comparison, files, ["ncnn", "dsconv"], 2, watch, lambda text: None)
     failed, ours = comparison.timings
     assert failed.failure.startswith("ncnn: ") and not failed.times
     assert not ours.failure and ours.times.rounds == 2
     assert 0 < ours.times.minimum <= ours.times.median
     assert ours.error is not None and ours.error < TOLERANCE
     assert comparison.timed == [ours] and comparison.ratio(ours, "minimum") is None
-    assert comparison.peak == peak.gflops > 0
+    assert [turn.minimum for turn in ours.turns].index(ours.times.minimum) in (0, 1)
+    assert comparison.peak == max(turn.peak for turn in ours.turns) > 0  # on one thread
+    assert comparison.peak <= watch.conditions.highest
 
 
 def test_an_engine_that_disagrees_is_not_timed(tmp_path: Path) -> None:
     files = Files("small", Network("a small V1", GRAPHS["v1"]), tmp_path)
     files.reference.logits += 0.01 * np.abs(files.reference.logits).max()
     comparison = Comparison("small", "a small V1", 1, 1, files.mult_adds)
-    rounds.measure(comparison, files, ["dsconv"], 1, Peak(dispatch.kernels), lambda text: None)
+    rounds.measure(comparison, files, ["dsconv"], 1, Watch(Conditions()), lambda text: None)
     (timing,) = comparison.timings
     assert "above the tolerance" in timing.failure and not timing.times
     assert timing.error == pytest.approx(0.01, rel=0.1)
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_what_disagrees_does_not_start(
+    wrong: bool, tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check a cold start of V1, and of the same with trained weights that are right as they are."""
+    monkeypatch.setattr(cold, "ROUNDS", 1)
+    monkeypatch.setenv("DSCONV_SHARED", str(shared))
+    files = Files("v1", NETWORKS["v1"], tmp_path)
+    files.reference.logits += wrong * np.abs(files.reference.logits).max()
+    results = Results({}, {"dsconv": ""}, [], 1)
+    cold.measure(results, files, lambda text: None)
+    ours, of_weights = results.cold
+    assert ("above the tolerance" in ours.failure) == wrong and bool(ours.start) != wrong
+    assert of_weights.start and not of_weights.failure
 
 
 # Report
@@ -256,14 +285,14 @@ def made_up() -> Results:
         Timing("ncnn", 3e-6, "ncnn ended: exit status -9", Times(0.008, 0.050, 1)),
         Timing("torch", 0.5, "error 5.0e-01 is above the tolerance 1e-04"),
     ]
-    cold = [
+    starts = [
         Cold("dsconv", Times(0.1, 0.2, 3), Times(0.03, 0.04, 3), 2 * 2**20, 10**6, 4 * 10**6),
         Cold("torch", failure="it is {cold}\n\n"),
     ]
     engines = {"dsconv": "1.0: plain", "litert": "2.0: as it is"}
     empty, without = Times(0.01, 0.012, 3), Times(0.025, 0.03, 3)
     return Results(
-        {"machine": "abacus"}, engines, ["openvino"], 2, [comparison], cold, empty, without
+        {"machine": "abacus"}, engines, ["openvino"], 2, [comparison], starts, empty, without
     )
 
 
@@ -277,8 +306,40 @@ def test_ratios_and_per_cent_of_peak() -> None:
     assert comparison.ratio(ours, "minimum") == pytest.approx(18 / 8)
     assert comparison.ratio(ours, "median") == pytest.approx(25 / 29)
     assert comparison.ratio(ncnn, "minimum") == comparison.ratio(litert, "median") == 1
-    assert comparison.percent_of_peak(0.010) == pytest.approx(100)
-    assert comparison.percent_of_peak(0.018) == pytest.approx(100 * 10 / 18)
+    assert comparison.percents(ours) == pytest.approx((100 * 10 / 18, 40))
+    assert comparison.pairs(ours) is comparison.pairs(ncnn) is None  # as in older files
+
+
+def with_turns() -> Results:
+    """Return results of eight rounds: in the last two the clock is half as fast."""
+    results = made_up()
+    comparison = results.comparisons[0]
+    comparison.timings = [Timing("dsconv", 1e-6), Timing("litert", 1e-6), Timing("ncnn", 1e-6)]
+    for slow in [1, 1, 1, 1, 1, 1, 2, 2]:
+        for timing, seconds in zip(comparison.timings, (0.020, 0.025, 0.016), strict=True):
+            timing.add(Turn(0.5 * seconds * slow, seconds * slow, 200 / slow))
+    results.conditions = Conditions(2, 1.0, 50.0, 100.0, 20)
+    results.warn()
+    return results
+
+
+def test_ratios_of_the_rounds_and_the_peak_beside_each_turn() -> None:
+    comparison = with_turns().comparisons[0]
+    ours, litert, ncnn = comparison.timed
+    assert ours.times == (0.010, 0.020, 8)
+    for timing in comparison.timed:  # the clock does not change them
+        by_minimum, by_median = comparison.percents(timing)
+        assert by_minimum == pytest.approx(2 * by_median)
+    assert comparison.percents(ours) == pytest.approx((100, 50))
+    assert comparison.pairs(ours) is None
+    assert comparison.pairs(litert) == pytest.approx((0.8, 0.8, 0.8))
+    # Eight rounds leave out nothing: 2 * (1 + 8) of 256 outcomes are more than 5 %.
+    ncnn.turns[3] = Turn(0.01, 0.010, 200)
+    assert comparison.pairs(ncnn) == pytest.approx((1.25, 1.25, 2.0))
+    # An engine that failed is compared in the rounds that it finished.
+    del litert.turns[2:]
+    litert.turns[1] = Turn(0.01, 0.010, 200)
+    assert comparison.pairs(litert) == pytest.approx((1.4, 0.8, 2.0))
 
 
 def test_report() -> None:
@@ -297,6 +358,22 @@ def test_report() -> None:
     assert "torch: it is {cold}" in lines
     assert all(line == line.rstrip() and len(line) <= 120 for line in lines)
     assert "Interrupted" not in text
+
+
+def test_report_with_turns() -> None:
+    results = with_turns()
+    text = render(results)
+    lines = text.splitlines()
+    rows = {line.split()[0]: line.split() for line in lines if "e-06" in line}
+    assert rows["litert"][-4:] == ["80.0", "40.0", "0.800", "0.800-0.800"]
+    assert rows["dsconv"][-2:] == ["100.0", "50.0"]
+    (peak,) = (line for line in lines if line.startswith("FMA peak"))
+    assert peak.endswith("50.0 to 100.0 GFLOP/s a thread, 20 samples beside the measurements")
+    assert any(line.startswith("dsconv/it ") for line in lines)
+    moved, above = results.warnings
+    assert "moved from 50.0 to 100.0" in moved and "125.0 %" in above  # ncnn by its minimum
+    assert lines[-2:] == results.warnings
+    assert all(line == line.rstrip() and len(line) <= 120 for line in lines)
 
 
 def test_figures_above_the_peak_are_marked() -> None:
@@ -367,6 +444,24 @@ def test_summary() -> None:
     assert "| ncnn 2.000 | 2.250 | 0.862 |" in tables([plain])[0]
     plain.comparisons[0].timings = plain.comparisons[0].timings[:1]
     assert len(tables([plain])[0].splitlines()) == 4  # nobody to compare with
+
+
+def test_turns_conditions_and_warnings_come_back(tmp_path: Path) -> None:
+    file = tmp_path / "runs.json"
+    write_runs([with_turns()], file)
+    assert json.loads(file.read_text())[0]["warnings"] == with_turns().warnings
+    (run,) = read_runs(file)
+    assert run == with_turns() and render(run) == render(with_turns())
+    assert isinstance(run.comparisons[0].timings[0].turns[0], Turn)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks/results").glob("*.json")), ids=str)
+def test_kept_runs_are_shown(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--show", str(file)]) == 0
+    out = capsys.readouterr().out
+    for run in read_runs(file):
+        for comparison in run.comparisons:
+            assert f"{comparison.title}: threads {comparison.threads}, " in out
 
 
 def test_the_tables_of_the_performance_page_come_from_the_kept_runs() -> None:
