@@ -165,6 +165,65 @@ def test_inverted_residuals_in_the_padding(isa: Any, set_num_threads: Any, paddi
         check(graph)
 
 
+@pytest.mark.parametrize(
+    "kernel, stride, dilation, padding",
+    [
+        (3, 1, 1, "same"),
+        (3, 2, 1, "same"),
+        (5, 1, 1, "same"),
+        (3, 1, 2, "same"),
+        (2, 1, 1, "valid"),
+        (3, 1, 1, ((30, 2), (1, 1))),
+        (3, 2, 3, ((2, 30), (3, 3))),
+    ],
+)
+def test_inverted_residuals_in_groups_of_rows(
+    isa: Any, set_num_threads: Any, kernel: int, stride: int, dilation: int, padding: Any
+) -> None:
+    """Check maps whose expanded rows do not all fit into the middle buffer."""
+    graph = Graph()
+    x = graph.input((9, 21, 5))
+    y = graph.clip(graph.conv2d(x, 600, name="expand"), 0, 6)
+    y = graph.depthwise_conv2d(
+        y, kernel, stride=stride, dilation=dilation, padding=padding, name="depthwise"
+    )
+    y = graph.conv2d(y, 5, name="project")
+    graph.output(graph.add(Add(), y, x) if graph.shape(y) == graph.shape(x) else y)
+    assert len(optimise(graph).nodes) == 2  # the input, and all three stages in one step
+    for threads in (1, 2, 3):
+        set_num_threads(threads)
+        check(graph)
+
+
+@pytest.mark.parametrize("kernel, channels", [(1, 9000), (3, 950), (3, 3000)])
+@pytest.mark.parametrize("filters", [70, 9])
+def test_long_sums_take_several_passes(
+    isa: Any, set_num_threads: Any, kernel: int, channels: int, filters: int
+) -> None:
+    """Check that pixels of a map have the bits that each has alone, where one pass is enough."""
+    weights = {}
+    results = []
+    random = np.random.default_rng(5)
+    picture = random.normal(size=(6, 5, channels)).astype(np.float32)
+    for height, width in ((6, 5), (kernel, kernel)):
+        graph = Graph()
+        x = graph.input((height, width, channels))
+        y = graph.conv2d(x, filters, kernel, padding="valid", name="long")
+        second = graph.input(graph.shape(y), name="second")
+        graph.output(graph.clip(graph.add(Add(), y, second), -40.0, 60.0))
+        weights = weights or graph.init_weights(2)
+        results.append(graph.compile(weights))
+    large, small = results
+    added = random.normal(size=large.inputs["second"]).astype(np.float32)
+    for threads in (1, 2, 3):
+        set_num_threads(threads)
+        y = large((picture, added))
+        for i, j in ((0, 0), (6 - kernel, 5 - kernel), (2, 1)):
+            patch = np.ascontiguousarray(picture[i : i + kernel, j : j + kernel])
+            one = small((patch, added[i : i + 1, j : j + 1].copy()))
+            assert_bits(one[0, 0], y[i, j])
+
+
 @pytest.mark.parametrize("permutation", [(3, 0, 4, 2, 1), (1, 5, 3, 0, 4, 2)])
 def test_transpose_of_many_axes(permutation: tuple[int, ...]) -> None:
     graph = Graph()
