@@ -7,7 +7,7 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport INFINITY, expf, powf, sqrtf
+from libc.math cimport INFINITY, powf, sqrtf
 from libc.string cimport memcpy, memmove, memset
 
 import threading

@@ -1,4 +1,4 @@
-"""Activations and the exponential that they use, on every instruction set.
+"""Activations, softmax and the exponential that they use, on every instruction set.
 
 All activations but the sigmoid must have the bits of the same formula in float32 of NumPy. What
 uses the exponential is compared with float64, within bounds that follow from the one that
@@ -183,3 +183,44 @@ def test_sigmoid_has_the_same_bits_with_fma() -> None:
     results = [bits(activate(kernels, "sigmoid", x)) for kernels in with_fma()]
     for other in results[1:]:
         assert (other == results[0]).all()
+
+
+def softmax(kernels: ModuleType, x: np.ndarray, **rest: int) -> np.ndarray:
+    """Run it over the middle axis of x: (rows, size, channels)."""
+    h, w, c = x.shape
+    return run(kernels, "softmax", x, **({"h": h, "w": w, "c": c} | rest))
+
+
+def test_softmax_of_every_number_of_channels(isa: ModuleType) -> None:
+    random = np.random.default_rng(7)
+    for size in (1, 2, 3, isa.lanes - 1, isa.lanes, isa.lanes + 1, 50):
+        for channels in range(1, 2 * isa.lanes + 2):
+            x = (8 * random.standard_normal((3, size, channels))).astype(np.float32)
+            y = softmax(isa, x)
+            tolerance.assert_close(y, *tolerance.softmax(x, 1))
+            for c in range(channels):
+                alone = np.ascontiguousarray(x[:, :, c : c + 1])
+                assert (bits(softmax(isa, alone)) == bits(y[:, :, c : c + 1])).all()
+
+
+def test_softmax_has_the_same_bits_with_fma_threads_and_batch() -> None:
+    random = np.random.default_rng(8)
+    for size, channels in ((1001, 1), (21, 1), (7, 5), (13, 40)):
+        x = (3 * random.standard_normal((12, size, channels))).astype(np.float32)
+        results = []
+        for kernels in with_fma():
+            for n, threads in ((1, 1), (1, 3), (4, 2)):
+                y = softmax(kernels, x, n=n, threads=threads, h=12 // n)
+                results.append(bits(y))
+        for other in results[1:]:
+            assert (other == results[0]).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3, 40])
+def test_softmax_of_infinite_numbers_and_nan(isa: ModuleType, channels: int) -> None:
+    """Give NaN on an axis with +inf or NaN, and -inf the probability zero."""
+    values = [[0, -INF, 0], [3e38, -3e38, 3e38], [0, np.nan, 0], [INF, 0, 0], [-INF, -INF, -INF]]
+    x = np.repeat(np.float32(values)[:, :, None], channels, axis=2)
+    y = softmax(isa, x)
+    assert (y[:2] == np.float32([0.5, 0, 0.5])[:, None]).all()
+    assert np.isnan(y[2:]).all()

@@ -41,6 +41,8 @@ STEPS: list[tuple[str, dict[str, Any]]] = [
     ("max_pool", {"h": 9, "w": 11, "oh": 4, "ow": 5, "c": 21, "oc": 21} | {"kh": 3, "kw": 3, "sh": 2, "sw": 2}),
     ("global_average", {"h": 9, "w": 11, "c": 37, "oc": 37}),
     *(("activation", MAP | {"c": 21, "oc": 21, "alpha": 0.1, "mode": m}) for m in MODES.values()),
+    ("softmax", MAP | {"c": 1, "oc": 1}),
+    ("softmax", MAP | {"c": 21, "oc": 21}),
 ]  # fmt: skip
 
 
