@@ -7,7 +7,7 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport INFINITY, expf, powf, sqrtf
+from libc.math cimport INFINITY, powf, sqrtf
 from libc.string cimport memcpy, memmove, memset
 
 import threading
@@ -16,6 +16,7 @@ include "simd.pxi"
 include "platform.pxi"
 include "microkernels/gemm.pxi"
 include "microkernels/depthwise.pxi"
+include "microkernels/exponential.pxi"
 include "frame/geometry.pxi"
 include "frame/columns.pxi"
 include "frame/op.pxi"

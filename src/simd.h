@@ -5,7 +5,7 @@
  * lanes a vec has. GNU compilers and clang write a vec with their vector extension, which works on
  * x86, Arm, RISC-V and others. Any other compiler gets simd_plain.h, which gives the same bits and is slow.
  *
- * Not here: gathers, masks, integers, shuffles. The kernels need none of them.
+ * Not here: gathers, masks, shuffles, and of integers only what a power of two needs.
  */
 #ifndef DSCONV_SIMD_H
 #define DSCONV_SIMD_H
@@ -74,6 +74,10 @@ static inline float float_fma(float a, float b, float c) {
 #define NOINLINE_VOID void
 #define NOINLINE
 #endif
+
+/* Added to a whole number n from -127 to 128, this gives a float whose last bits are n + 127, the
+ * exponent bits of 2^n: 1.5 * 2^23 + 127. */
+#define POWER_SHIFTER 12583039.0f
 
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(DSCONV_PLAIN_VEC)
 #include "simd_gnu.h"

@@ -33,6 +33,8 @@ cdef extern from "simd.h" nogil:
     vec vec_sub(vec a, vec b)
     vec vec_mul(vec a, vec b)
     vec vec_div(vec a, vec b)
+    vec vec_if_negative(vec v, vec a, vec b)
+    vec vec_power_of_two(vec n)
     vec vec_max_nan(vec a, vec b)
     vec vec_max(vec low, vec v)
     vec vec_min(vec high, vec v)

@@ -6,6 +6,7 @@
 
 typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t vec_mask __attribute__((vector_size(4 * LANES)));
+typedef uint32_t vec_bits __attribute__((vector_size(4 * LANES)));
 typedef float vec_unaligned __attribute__((vector_size(4 * LANES), aligned(4)));
 
 static inline vec vec_load(const float *p) { return *(const vec_unaligned *)p; }
@@ -22,6 +23,11 @@ static inline vec vec_div(vec a, vec b) { return a / b; }
 static inline vec vec_select(vec_mask m, vec a, vec b) {
     return (vec)((m & (vec_mask)a) | (~m & (vec_mask)b));
 }
+/* Return a where v < 0, and b elsewhere, also where v is NaN. */
+static inline vec vec_if_negative(vec v, vec a, vec b) { return vec_select(v < (vec){0}, a, b); }
+/* Return 2^n of whole numbers n from -127 to 128; the first gives 0 and the last infinity.
+ * The sum has n + 127 in its last bits, and the shift moves these into the exponent. */
+static inline vec vec_power_of_two(vec n) { return (vec)((vec_bits)(n + POWER_SHIFTER) << 23); }
 
 /* Return max(low, v) and min(high, v), and v where v is NaN. */
 #if defined(DSCONV_TILES_AARCH64) || !defined(__SSE2__)

@@ -27,5 +27,17 @@ static inline vec vec_min(vec high, vec v) { VEC_EACH(v.lane[i] > high.lane[i] ?
 static inline vec vec_max_nan(vec a, vec b) {
     VEC_EACH(b.lane[i] < a.lane[i] || a.lane[i] != a.lane[i] ? a.lane[i] : b.lane[i]);
 }
+/* Return a where v < 0, and b elsewhere, also where v is NaN. */
+static inline vec vec_if_negative(vec v, vec a, vec b) { VEC_EACH(v.lane[i] < 0 ? a.lane[i] : b.lane[i]); }
+/* Return 2^n of whole numbers n from -127 to 128; the first gives 0 and the last infinity.
+ * The sum has n + 127 in its last bits, and the shift moves these into the exponent. */
+static inline vec vec_power_of_two(vec n) {
+    uint32_t bits[LANES];
+    for (int i = 0; i < LANES; i++) n.lane[i] += POWER_SHIFTER;
+    memcpy(bits, n.lane, sizeof bits);
+    for (int i = 0; i < LANES; i++) bits[i] <<= 23;
+    memcpy(n.lane, bits, sizeof bits);
+    return n;
+}
 
 static inline void prefetch(const void *p) { (void)p; }

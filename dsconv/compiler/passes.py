@@ -126,10 +126,22 @@ RULES: tuple[Rule, ...] = (
 def _wrapped(graph: Structure) -> dict[str, Node]:
     nodes = {}
     for name, node in graph.nodes.items():
-        if isinstance(node.layer, (Conv2D, DepthwiseConv2D, Dense)):
-            node = Node(name, wrap(name, node.layer), node.inputs)
+        layer = node.layer
+        if isinstance(layer, DepthwiseConv2D) and graph.shape(node.inputs[0])[2] == 1:
+            layer = _standard(layer)
+        if isinstance(layer, (Conv2D, DepthwiseConv2D, Dense)):
+            node = Node(name, wrap(name, layer), node.inputs)
         nodes[name] = node
     return nodes
+
+
+def _standard(layer: DepthwiseConv2D) -> Conv2D:
+    """Return the standard convolution that a depthwise one of a single channel is.
+
+    The kernels take it as one (see packing_of), so it must not become a stage of a block.
+    """
+    fields = vars(layer).copy()
+    return Conv2D(fields.pop("multiplier"), **fields)
 
 
 def _merge(nodes: dict[str, Node], outputs: Sequence[str], rule: Rule) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dsconv.arguments.numbers import Pair
-from dsconv.arguments.window import Padding, window
+from dsconv.arguments.window import Padding, every_pixel, window
 from dsconv.functional.arguments import (
     Activation,
     Weight,
@@ -72,4 +72,10 @@ def separable_conv2d(
     place = window(batch.shape[1:3], (kh, kw), stride, padding, dilation)
     y = result(x, (*x.shape[:-3], *place.output, outputs), out)
     middle = convolution(first, depthwise_bias, depthwise_activation, "depthwise_")
-    return convolve(batch, y, place, threads, middle, convolution(second, bias, activation))
+    last = convolution(second, bias, activation)
+    if channels > 1:
+        return convolve(batch, y, place, threads, middle, last)
+    # With one channel the first is no depthwise convolution for the kernels: see packing_of.
+    between = np.empty((len(batch), *place.output, multiplier), np.float32)
+    convolve(batch, between, place, threads, middle)
+    return convolve(between, y, every_pixel(place.output), threads, last)

@@ -97,10 +97,12 @@ def packing_of(kind: str, shape: tuple[int, ...], groups: int = 1) -> Packing:
     """Return how the kernels take a weight of a convolution: the only place that decides it.
 
     A convolution with one input channel in each group is a depthwise one, because its output
-    channel g * M + m is filter m of input channel g.
+    channel g * M + m is filter m of input channel g. With a single input channel in all it is a
+    standard one, whose tiles compute many filters of a pixel at once; a depthwise tile would copy
+    the pixel for each filter. All sums are the same.
     """
     if kind == "conv2d" and groups > 1 and shape[2] == 1:
         return Packing((*shape[:2], groups, shape[3] // groups), depthwise=True)
-    if kind == "depthwise":
+    if kind == "depthwise" and shape[2] > 1:
         return Packing(shape, depthwise=True)
     return Packing(shape, groups)

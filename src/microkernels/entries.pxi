@@ -52,3 +52,16 @@ def depthwise_line(
     r.out, r.pitch, r.width, r.channels = <float*>floats_of(out, &size, True), pitch, width, channels
     r.low, r.high = low, high
     depthwise_row(rows, columns, stride, dilation, &r)
+
+
+def exponentials(x, y):
+    """Compute e^x of the floats of x, which are whole vecs, into y, with denormals as zeros."""
+    cdef double size
+    cdef const float* from_x = floats_of(x, &size)
+    cdef float* to_y = <float*>floats_of(y, &size, True)
+    cdef Py_ssize_t i = 0
+    cdef unsigned long long mode = float_mode_flush()
+    while i < size:
+        vec_store(to_y + i, exponential(vec_load(from_x + i)))
+        i += LANES
+    float_mode_restore(mode)

@@ -4,9 +4,10 @@
 #   hard sigmoid  min(max(x + 3, 0), 6) / 6         hard swish     x * hard_sigmoid(x)
 #   sigmoid       1 / (1 + exp(-x))
 #
-# Loop nest:  for element
+# Loop nest:  for vec of the list of all elements
 #
-# There are no sums of products, so every build gives the same bits.
+# There are no sums of products but those of exp. So every build gives the same bits, and in sigmoid
+# every build with FMA.
 
 cdef enum Activation:
     CLIP
@@ -24,28 +25,50 @@ MODES = {
 }
 
 
+cdef inline vec hard_sigmoid(vec x) noexcept nogil:
+    x = vec_add(x, vec_fill(3))
+    return vec_div(vec_min(vec_fill(6), vec_max(vec_fill(0), x)), vec_fill(6))
+
+
+cdef inline INLINE_VOID activate(
+    Activation kind, const Geometry* g, const float* x, float* y, Py_ssize_t count
+) noexcept nogil:
+    """Compute `count` floats of y; all callers pass a constant for `kind`."""
+    cdef vec low = vec_fill(g.low), high = vec_fill(g.high), alpha = vec_fill(g.alpha)
+    cdef vec one = vec_fill(1), zero = vec_fill(0), v
+    cdef Py_ssize_t i = 0
+    while i < count:
+        v = vec_load_up_to(x + i, count - i)
+        if kind == CLIP:
+            v = vec_min(high, vec_max(low, v))
+        elif kind == LEAKY_RELU:
+            v = vec_if_negative(v, vec_mul(v, alpha), v)
+        elif kind == HARD_SIGMOID:
+            v = hard_sigmoid(v)
+        elif kind == HARD_SWISH:
+            v = vec_mul(v, hard_sigmoid(v))
+        else:
+            v = vec_div(one, vec_add(one, exponential(vec_sub(zero, v))))
+        vec_store_up_to(y + i, v, count - i)
+        i += LANES
+
+
 cdef void activation_strip(const StepData* s, Py_ssize_t index, float* scratch) noexcept nogil:
     cdef const Geometry* g = &s.g
     cdef Strip strip = locate(s, index)
-    cdef Py_ssize_t i, first = strip.first * g.c, last = strip.last * g.c
-    cdef float v
+    cdef Py_ssize_t count = (strip.last - strip.first) * g.c
+    cdef const float* x = s.x + strip.first * g.c
+    cdef float* y = s.y + strip.first * g.c
     if g.mode == CLIP:
-        for i in range(first, last):
-            s.y[i] = min_nan(g.high, max_nan(g.low, s.x[i]))
+        activate(CLIP, g, x, y, count)
     elif g.mode == LEAKY_RELU:
-        for i in range(first, last):
-            v = s.x[i]
-            s.y[i] = v * g.alpha if v < 0 else v
+        activate(LEAKY_RELU, g, x, y, count)
     elif g.mode == HARD_SIGMOID:
-        for i in range(first, last):
-            s.y[i] = min_nan(6, max_nan(0, s.x[i] + 3)) / 6
+        activate(HARD_SIGMOID, g, x, y, count)
     elif g.mode == HARD_SWISH:
-        for i in range(first, last):
-            v = s.x[i]
-            s.y[i] = v * (min_nan(6, max_nan(0, v + 3)) / 6)
+        activate(HARD_SWISH, g, x, y, count)
     else:
-        for i in range(first, last):
-            s.y[i] = 1 / (1 + expf(-s.x[i]))
+        activate(SIGMOID, g, x, y, count)
 
 
 cdef Op* activation = new_elementwise_op("activation")

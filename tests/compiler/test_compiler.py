@@ -12,6 +12,7 @@ from layer_cases import ALL, graph_of, name_of
 from layer_cases import random_weights as layer_weights
 from random_graphs import RandomGraph, random_graphs, random_inputs
 
+import dsconv
 from dsconv.compiler.copies import MOST_COPIES
 from dsconv.compiler.passes import optimise
 from dsconv.graph import Graph
@@ -31,6 +32,26 @@ def test_one_layer(isa: Any, layer: Layer, shapes: list[tuple[int, ...]]) -> Non
     own = layer_weights(layer, shapes, random)
     x = tuple(random.normal(size=(2, *shape)).astype(np.float32) for shape in shapes)
     assert_compiles(graph, {f"layer/{name}": array for name, array in own.items()}, x)
+
+
+@pytest.mark.parametrize("multiplier", [1, 5])
+def test_one_channel_is_no_depthwise_stage(isa: Any, multiplier: int) -> None:
+    """Compute a depthwise layer of one channel by a standard step, also before a pointwise one."""
+    graph = Graph()
+    x = graph.input((9, 11, 1))
+    y = graph.depthwise_conv2d(x, multiplier=multiplier, bias=False, name="depthwise")
+    block = graph.depthwise_conv2d(x, multiplier=multiplier, bias=False, name="first")
+    block = graph.conv2d(block, 7, kernel=1, bias=False, name="second")
+    graph.output(y, block)
+    random = np.random.default_rng(3)
+    weight = random.normal(size=(3, 3, 1, multiplier)).astype(np.float32)
+    matrix = random.normal(size=(1, 1, multiplier, 7)).astype(np.float32)
+    weights = {"depthwise/weight": weight, "first/weight": weight, "second/weight": matrix}
+    image = random.normal(size=(2, 9, 11, 1)).astype(np.float32)
+    alone, joined = assert_compiles(graph, weights, (image,))
+    assert_bits((alone,), (dsconv.depthwise_conv2d(image, weight),))
+    assert_bits((joined,), (dsconv.conv2d(alone, matrix),))
+    assert_bits((joined,), (dsconv.separable_conv2d(image, weight, matrix[0, 0]),))
 
 
 @given(case=random_graphs())

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import calls
 import numpy as np
-from calls import Call, same_bits
+import pytest
+from calls import Call, array, same_bits
 from hypothesis import given
 from hypothesis import strategies as st
 
 import dsconv
+from dsconv.arguments.window import window
+from dsconv.kernels.packing import Packing, Widths
+from dsconv.kernels.steps import convolution_step, geometry
 
 BUDGET = 30_000  # multiply-adds of a call
 
@@ -31,6 +35,39 @@ def test_depthwise_is_a_convolution_with_a_group_for_each_channel(isa, data):
     arrays = {**call.arrays, "weight": weight.reshape(kh, kw, 1, channels * multiplier)}
     grouped = Call("conv2d", arrays, {**call.options, "groups": channels})
     assert same_bits(grouped(), call())
+
+
+@pytest.mark.parametrize("filters", [1, 2, 5, 16, 33])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"stride": 2, "padding": ((1, 1), (0, 2))},
+        {"dilation": 2, "padding": "valid"},
+        {"stride": (1, 3), "dilation": (2, 1), "padding": 3},
+    ],
+)
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 5)])
+def test_one_channel_has_the_bits_of_the_depthwise_kernel(isa, kernel, options, filters):
+    """Compare with the op "depthwise", which the operation takes from two channels on."""
+    rng = np.random.default_rng(filters)
+    x, weight = array(rng, 2, 9, 17, 1), array(rng, *kernel, 1, filters)
+    bias = array(rng, filters)
+    place, packing = window((9, 17), kernel, **options), Packing(weight.shape, depthwise=True)
+    op, output, fields = convolution_step(place, [(packing, (-1.0, 2.0))])
+    assert op == "depthwise"
+    weights = {
+        "weight": packing.packed(weight, Widths.of(isa)),
+        "bias": packing.bias().packed(bias, Widths.of(isa)),
+    }
+    numbers = geometry(x.shape[1:], output, place, **fields)
+    step = isa.Step(op, numbers, (1, 0), (2, 0), None, weights)
+    expected = np.empty((2, *output), np.float32)
+    isa.Program([step], (x[0].size,), (expected[0].size,)).run((x, expected), 2, 1)
+    options = {"activation": (-1, 2), **options}
+    for w in (weight, dsconv.pack(weight, "depthwise")):
+        assert same_bits(dsconv.depthwise_conv2d(x, w, bias, threads=2, **options), expected)
+    assert same_bits(dsconv.conv2d(x, weight, bias, **options), expected)
 
 
 @given(st.data())

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from dsconv import _cpu
-from dsconv.kernels.dispatch import kernel_module
+from dsconv.kernels.dispatch import kernel_module, kernels
 from dsconv.kernels.packing import Widths, weights_of
 
 ROOT = Path(__file__).parents[2]
+MODES = kernels.MODES
 SAME = {"kh": 3, "kw": 3, "top": 1, "bottom": 1, "left": 1, "right": 1}
 MAP = {"h": 9, "w": 11, "oh": 9, "ow": 11}
 STEPS: list[tuple[str, dict[str, Any]]] = [
@@ -39,6 +40,9 @@ STEPS: list[tuple[str, dict[str, Any]]] = [
     ("average_pool", {"h": 9, "w": 11, "oh": 4, "ow": 5, "c": 21, "oc": 21} | {"kh": 3, "kw": 3, "sh": 2, "sw": 2}),
     ("max_pool", {"h": 9, "w": 11, "oh": 4, "ow": 5, "c": 21, "oc": 21} | {"kh": 3, "kw": 3, "sh": 2, "sw": 2}),
     ("global_average", {"h": 9, "w": 11, "c": 37, "oc": 37}),
+    *(("activation", MAP | {"c": 21, "oc": 21, "alpha": 0.1, "mode": m}) for m in MODES.values()),
+    ("softmax", MAP | {"c": 1, "oc": 1}),
+    ("softmax", MAP | {"c": 21, "oc": 21}),
 ]  # fmt: skip
 
 
