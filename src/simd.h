@@ -17,15 +17,15 @@
 
 /* The sizes of each instruction set's tiles.
  *
- * GEMM_VECS is the width of the widest GEMM tile in vecs, GEMM_ROWS_n the height of the tiles n vecs wide.
- * The sums, n vecs of weights and a broadcast input fill the vector registers: 32 of AVX-512 and NEON,
+ * GEMM_VECS is the width of the widest GEMM tile in vecs, GEMM_ROWS_n the height of the tiles n vecs
+ * wide. The sums, n vecs of weights and a broadcast input fill the vector registers: 32 of AVX-512 and NEON,
  * 16 of the others. A tile one vec wide is taller, because eight chains of sums hide the latency of a
  * multiply-add (56 x 56, 144 -> 24 channels, AVX2: 81 -> 84 GFLOP/s).
  *
  * Each row of a tile has a pointer, and with twelve of them AVX-512 needs more general registers than
  * there are: gcc keeps the rest in vector registers and moves them back at each k. So its tiles are
- * wider and less tall: 6 x 4 instead of 12 x 2 (Cascade Lake, 14 x 14, 512 -> 512: 78 -> 89 % of the peak).
- * Nine rows three vecs wide spill and take twice as long.
+ * wider and less tall: 6 x 4 instead of 12 x 2 (Cascade Lake, 14 x 14, 512 -> 512: 78 -> 89 % of the
+ * peak). Nine rows three vecs wide spill: 161 -> 212 us for 14 x 14, 96 -> 576.
  *
  * DEPTHWISE_PIXELS x DEPTHWISE_VECS are the chains of the depthwise tile. Seven pixels divide the usual
  * widths 7, 14, 28, 56 and 112.

@@ -1,7 +1,7 @@
 # Columns: how the columns of a weight matrix are shared among packed panels.
 #
-# A panel is at most as wide as the widest GEMM tile. The panels of a matrix share its vecs evenly, the
-# wider ones first, because a tile of a single vec is slow: with GEMM_VECS = 4, ten vecs are 4 + 3 + 3 and
+# A panel is at most as wide as the widest GEMM tile. The panels of a matrix share its vecs evenly,
+# the wider ones first, because narrow tiles are slow: with GEMM_VECS = 4, ten vecs are 4 + 3 + 3 and
 # not 4 + 4 + 2.
 #
 #     160 columns of AVX-512:   | 4 vecs  | 3 vecs | 3 vecs |

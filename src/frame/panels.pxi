@@ -43,6 +43,7 @@ cdef void gemm_panels(GemmJob* t, Py_ssize_t count, const Panels* p) noexcept no
     cdef Py_ssize_t depth = t.segments * t.length         # k: rows of a packed panel
     cdef Py_ssize_t panel = p.first, column
     cdef Py_ssize_t start = first_column(&p.columns, panel), whole = whole_panels(&p.columns)
+    cdef const float* after
     cdef GemmJob job = t[0]
     cdef int vecs
     job.resume = False
@@ -59,13 +60,17 @@ cdef void gemm_panels(GemmJob* t, Py_ssize_t count, const Panels* p) noexcept no
             panel += GEMM_PANELS
             continue
         panel += 1
-        gemm_passes(&job, vecs, count, job.b + vecs * LANES * depth if panel < p.last else p.after)
+        after = job.b + vecs * LANES * depth if panel < p.last else p.after
+        if vecs * LANES * depth <= STRIP_FLOATS or tiles_of(count, vecs) == 1:
+            gemm_pass(&job, vecs, count, after)
+        else:
+            gemm_passes(&job, vecs, count, after)
 
 
-cdef void gemm_passes(GemmJob* t, int vecs, Py_ssize_t count, const float* after) noexcept nogil:
-    """Compute one panel, in several passes over k if it is larger than half of an L2 cache.
+cdef void gemm_passes(const GemmJob* t, int vecs, Py_ssize_t count, const float* after) noexcept nogil:
+    """Compute a panel that is larger than half of an L2 cache, in several passes over k.
 
-    Else each tile would read the whole panel from the L3 cache again (7 x 7, 3 x 3 x 512 -> 512,
+    In one pass each tile would read the whole panel from the L3 cache again (7 x 7, 3 x 3 x 512 -> 512,
     AVX-512: 36 -> 77 % of the peak). Between two passes c holds the sums, so each is still one chain.
     A pass has some whole segments or, where these are too long, a part of one.
     """
@@ -73,9 +78,6 @@ cdef void gemm_passes(GemmJob* t, int vecs, Py_ssize_t count, const float* after
     cdef Py_ssize_t parts = ceil_div(t.length, most), together = max(1, most // t.length)
     cdef Py_ssize_t segment = 0, first = 0, offset
     cdef GemmJob job = t[0]
-    if t.segments * t.length <= most or tiles_of(count, vecs) == 1:
-        gemm_pass(t, vecs, count, after)
-        return
     job.residual, job.low, job.high = NULL, -INFINITY, INFINITY
     while segment < t.segments:
         if parts == 1:
@@ -109,9 +111,10 @@ cdef void gemm_pass(const GemmJob* t, int vecs, Py_ssize_t count, const float* a
         hint.end = after + floats
         if floats > STRIP_FLOATS // 2:              # the tile also asks for its own panel in these k
             hint.rows, hint.ahead = depth, min(16, quotient(vecs * LANES, tiles) + 1)
+        elif 8 * tiles >= vecs * LANES:
+            hint.rows, hint.ahead = quotient(floats // 8, tiles) + 1, 8
         else:
-            hint.ahead = 8 if 8 * tiles >= vecs * LANES else 16
-            hint.rows = quotient(floats // hint.ahead, tiles) + 1
+            hint.rows, hint.ahead = quotient(floats // 16, tiles) + 1, 16
     if taller:
         gemm_tiles(share + 1, vecs, t, &hint, 0, taller)
         hint.next += taller * hint.ahead * hint.rows

@@ -8,7 +8,8 @@ def gemm_tile(
     """Compute tiles of `rows` pixels; pixel i of x begins at i * pitch, a segment at its offset.
 
     A single row of GEMM_VECS * GEMM_PANELS vecs is what gemm_row computes; its panels lie one after
-    the other in b. With `resume` the sums begin with what c has, not with the bias. The arrays must be large enough: nothing is checked but the size of the tile.
+    the other in b. With `resume` the sums begin with what c has, not with the bias. The arrays
+    must be large enough: nothing is checked but the size of the tile.
     """
     cdef double size
     cdef GemmJob t

@@ -19,23 +19,23 @@
 #    v |         |         |     |           | ...                   |  segments in order
 #      +---------+---------+-----+           +-----------------------+
 #
-# A tile is at most GEMM_VECS vecs wide, as wide as a panel, and at most GEMM_ROWS_4, 3, 2 or 1 pixels tall,
-# for its width in vecs; simd.h says why. Its sums stay in registers while k runs.
+# A tile is at most GEMM_VECS vecs wide, as wide as a panel, and at most GEMM_ROWS_4, 3, 2 or 1 pixels
+# tall, for its width in vecs; simd.h says why. Its sums stay in registers while k runs.
 # All callers of gemm_body pass constants for rows and vecs, so the compiler unrolls the loops
 # over them. gemm_tiles_1 to 4 are not inlined, because their callers' variables would take registers
 # away from the sums. They compute all tiles that have the same number of pixels, because a call for
 # each tile would cost as much as the tile where k is short.
 #
-# Not here: passes over k (frame/panels.pxi), threads (frame/team.pxi), borders (frame/window.pxi). Each output element
-# is one chain of multiply-adds with k ascending, so its bits do not depend on the tile that computes
-# it.
+# Not here: passes over k (frame/panels.pxi), threads (frame/team.pxi), borders (frame/window.pxi).
+# Each output element is one chain of multiply-adds with k ascending, so its bits do not depend on the
+# tile that computes it.
 
 cdef extern from *:
     """
-    /* gemm_heights writes out the heights 1 to 12; a taller tile would compute nothing. */
+    /* gemm_width writes out the heights 1 to 12; a taller tile would compute nothing. */
     typedef char gemm_heights_are_complete[
-        GEMM_ROWS_4 <= GEMM_ROWS_3 && GEMM_ROWS_3 <= GEMM_ROWS_2 && GEMM_ROWS_2 <= GEMM_ROWS_1 && GEMM_ROWS_1 <= 12
-            && GEMM_VECS <= 4 ? 1 : -1];
+        GEMM_ROWS_4 <= GEMM_ROWS_3 && GEMM_ROWS_3 <= GEMM_ROWS_2 && GEMM_ROWS_2 <= GEMM_ROWS_1
+            && GEMM_ROWS_1 <= 12 && GEMM_VECS <= 4 ? 1 : -1];
     """
 
 cdef enum:
@@ -60,7 +60,7 @@ cdef struct Prefetch:             # hints, any of which may be ignored
     const float* next             # the next cache line to ask for: of the panel that is read next
     const float* end              # where that panel ends
     Py_ssize_t ahead              # floats of it to ask for at each k
-    Py_ssize_t rows               # the first k of each tile that do so, and ask for rows of its own panel
+    Py_ssize_t rows               # the first k of each tile that do so, and ask for its own panel too
 
 
 cdef inline INLINE_VOID gemm_multiply(
@@ -254,7 +254,9 @@ cdef NOINLINE_VOID gemm_tiles_4(
 
 cdef inline int gemm_rows(int vecs) noexcept nogil:
     """Return the pixels of the tallest tile of a width."""
-    return GEMM_ROWS_4 if vecs == 4 else GEMM_ROWS_3 if vecs == 3 else GEMM_ROWS_2 if vecs == 2 else GEMM_ROWS_1
+    if vecs <= 2:
+        return GEMM_ROWS_1 if vecs == 1 else GEMM_ROWS_2
+    return GEMM_ROWS_3 if vecs == 3 else GEMM_ROWS_4
 
 
 cdef void gemm_tiles(

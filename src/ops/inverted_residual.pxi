@@ -95,7 +95,9 @@ cdef inline Py_ssize_t front_rings(const Geometry* g, Py_ssize_t rows, Py_ssize_
     return 1 if group == rows else ceil_div(g.hidden, BLOCK)
 
 
-cdef inline Py_ssize_t front_scratch(const Geometry* g, Py_ssize_t rows, Py_ssize_t group) noexcept nogil:
+cdef inline Py_ssize_t front_scratch(
+    const Geometry* g, Py_ssize_t rows, Py_ssize_t group
+) noexcept nogil:
     """Return the floats of a Front."""
     cdef Py_ssize_t pixels = window_rows(g, group) * g.w
     return ring_floats(g, front_rings(g, rows, group)) + round_up(2 * pixels, 16) + (
@@ -210,7 +212,8 @@ cdef void inverted_strip(const StepData* s, Py_ssize_t index, float* scratch) no
     cdef const float** pixels
     cdef Front front
     if s.front_strips:
-        project(s, strip, strip.first, rows, s.middle + strip.first * g.hidden, <const float**>scratch, after)
+        project(
+            s, strip, strip.first, rows, s.middle + strip.first * g.hidden, <const float**>scratch, after)
         return
     front = new_front(g, rows, group, scratch)
     middle = scratch + front_scratch(g, rows, group)
