@@ -5,9 +5,27 @@ Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09
 
     Y = A^T [(G g G^T) * (B^T d B)] A        d: input pixels, 2 more each way, g: 3 x 3 weights
 
-with * by element. The matrices follow from the points at which polynomials are evaluated. Those of
-the larger tile, 0, +-3/2, +-3/4 and infinity, round less than the paper's 0, +-1, +-2: half of the
-error on normal numbers, a quarter in the worst element. All entries of A and B are exact in float32.
+with * by element. In one dimension and with 2 outputs it takes four products instead of six:
+
+    y0 = d0 g0 + d1 g1 + d2 g2 = m0 + m1 + m2       m0 = (d2 - d0) (-g0)
+    y1 = d1 g0 + d2 g1 + d3 g2 =      m1 - m2 + m3  m1 = (d1 + d2) (g0 + g1 + g2) / 2
+                                                    m2 = (d2 - d1) (g0 - g1 + g2) / 2
+                                                    m3 = (d3 - d1) g2
+
+Why there are such m: a polynomial a(x) with `tile` coefficients times g(x) = g0 + g1 x + g2 x^2 has
+side = tile + 2 coefficients. Its values at as many points say them all, and each value is a single
+product a(p) g(p); the point at infinity gives the highest coefficient. Let A and G evaluate at the
+points and B find the coefficients, then
+
+    coefficients of a(x) g(x) = B [(G g) * (A a)]
+
+The map from a is linear. Its transpose, y = A^T [(G g) * (B^T d)], is what a convolution computes. The
+divisors of the interpolation may stand in B or in G; in G they cost nothing, because weights are
+transformed once.
+
+The points of the larger tile, 0, +-3/2, +-3/4 and infinity, round less than the paper's 0, +-1, +-2:
+half of the error on normal numbers, a quarter in the worst element. All entries of A and B are exact
+in float32. They stand beside the code that multiplies by them, src/ops/winograd.pxi.
 """
 
 from __future__ import annotations

@@ -87,10 +87,16 @@ cdef Py_ssize_t winograd_scratch(const StepData* s, Py_ssize_t rows) noexcept no
 
 
 cdef inline INLINE_VOID winograd_input(int side, const vec* d, vec* t) noexcept nogil:
-    """Compute t = B^T d for the pixels of a line.
-
-    The points of interpolation are 0, 1, -1 or 0, 3/2, -3/2, 3/4, -3/4, and infinity.
-    """
+    """Compute t = B^T d for the pixels of a line."""
+    # tile 2     d0  d1  d2  d3   point     tile 4     d0     d1     d2     d3     d4   d5   point
+    #     t0  |  -1   0   1   0 |   0           t0  | 81/64   0   -45/16    0     1    0 |    0
+    #     t1  |   0   1   1   0 |   1           t1  |   0  -27/32  -9/16   3/2    1    0 |   3/2
+    #     t2  |   0  -1   1   0 |  -1           t2  |   0   27/32  -9/16  -3/2    1    0 |  -3/2
+    #     t3  |   0  -1   0   1 |  inf.         t3  |   0  -27/16  -9/4    3/4    1    0 |   3/4
+    #                                           t4  |   0   27/16  -9/4   -3/4    1    0 |  -3/4
+    #                                           t5  |   0   81/64    0   -45/16   0    1 |   inf.
+    #
+    # Two points that differ in sign share their products: t1 and t2 are even +- 3/2 odd.
     cdef vec even, odd
     if side == 4:
         t[0] = vec_sub(d[2], d[0])
@@ -112,6 +118,11 @@ cdef inline INLINE_VOID winograd_input(int side, const vec* d, vec* t) noexcept 
 
 cdef inline INLINE_VOID winograd_output(int side, const vec* m, vec start, vec* y) noexcept nogil:
     """Compute y = start + A^T m, the output pixels of a line."""
+    # tile 2     m0  m1  m2  m3             tile 4     m0   m1    m2     m3      m4   m5
+    #     y0  |   1   1   1   0 |               y0  |   1    1     1      1       1    0 |
+    #     y1  |   0   1  -1   1 |               y1  |   0   3/2  -3/2    3/4    -3/4   0 |
+    #                                           y2  |   0   9/4   9/4    9/16    9/16  0 |
+    #                                           y3  |   0  27/8 -27/8   27/64  -27/64  1 |
     cdef vec even = vec_add(m[1], m[2])
     cdef vec odd = vec_sub(m[1], m[2])
     cdef vec even2, odd2

@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -254,3 +257,15 @@ def test_the_option_is_a_flag() -> None:
     graph, _ = network()
     with pytest.raises(TypeError, match="winograd must be True or False, got 'yes'"):
         graph.compile(winograd="yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+def test_the_matrices_beside_the_code(tile: int) -> None:
+    text = (Path(__file__).parents[2] / "src" / "ops" / "winograd.pxi").read_text()
+    rows: dict[str, list[list[Fraction]]] = {"t": [], "y": []}
+    for name, row in re.findall(r" ([ty])\d +\|([-/ 0-9]+)\|", text):
+        entries = [Fraction(word) for word in row.split()]
+        if len(entries) == tile + 2:
+            rows[name].append(entries)
+    a, b, _ = winograd.matrices(tile)
+    assert (np.array(rows["y"]) == a).all() and (np.array(rows["t"]) == b).all()
