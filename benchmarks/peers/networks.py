@@ -33,6 +33,9 @@ NETWORKS = {
     "v1-small": Network(
         "MobileNetV1 0.25-128", partial(models.mobilenet_v1, alpha=0.25, resolution=128)
     ),
+    "v2-small": Network(
+        "MobileNetV2 0.35-96", partial(models.mobilenet_v2, alpha=0.35, resolution=96)
+    ),
     "v1-standard": Network(
         "MobileNetV1 1.0-224 with standard convolutions", models.mobilenet_v1_standard
     ),
