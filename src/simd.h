@@ -5,7 +5,7 @@
  * lanes a vec has. GNU compilers and clang write a vec with their vector extension, which works on
  * x86, Arm, RISC-V and others. Any other compiler gets simd_plain.h, which gives the same bits and is slow.
  *
- * Not here: gathers, masks, shuffles, and of integers only what a power of two needs.
+ * Not here: gathers, shuffles, masks but for the last lanes of a map, integers but for a power of two.
  */
 #ifndef DSCONV_SIMD_H
 #define DSCONV_SIMD_H
@@ -18,9 +18,9 @@
 /* The sizes of each instruction set's tiles.
  *
  * GEMM_VECS is the width of the widest GEMM tile in vecs, GEMM_ROWS_n the height of the tiles n vecs
- * wide. The sums, n vecs of weights and a broadcast input fill the vector registers: 32 of AVX-512 and NEON,
- * 16 of the others. A tile one vec wide is taller, because eight chains of sums hide the latency of a
- * multiply-add (56 x 56, 144 -> 24 channels, AVX2: 81 -> 84 GFLOP/s).
+ * wide. The sums, n vecs of weights and a broadcast input fill the vector registers: 32 of AVX-512 and
+ * NEON, 16 of the others. A tile one vec wide is taller, because eight chains of sums hide the latency
+ * of a multiply-add (56 x 56, 144 -> 24 channels, AVX2: 81 -> 84 GFLOP/s).
  *
  * Each row of a tile has a pointer, and with twelve of them AVX-512 needs more general registers than
  * there are: gcc keeps the rest in vector registers and moves them back at each k. So its tiles are

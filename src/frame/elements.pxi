@@ -44,7 +44,3 @@ cdef inline void vec_store_up_to(float* p, vec v, Py_ssize_t left) noexcept nogi
 cdef inline float max_nan(float low, float v) noexcept nogil:
     """Return max(low, v); NaN stays NaN."""
     return low if v < low else v
-
-
-cdef inline float min_nan(float high, float v) noexcept nogil:
-    return high if v > high else v

@@ -12,7 +12,7 @@
 # Panels that pass through the L1 cache for each tile are asked for a second time, a few k ahead. That
 # pays where they are long (14 x 14, 1024 -> 256, AVX-512: 80 -> 87 %).
 #
-# Tile heights share the pixels evenly: 49 pixels in tiles of at most 12 are 10, 10, 10, 10, 9.
+# Tile heights share the pixels evenly: 49 pixels in tiles of at most 10 are 10, 10, 10, 10, 9.
 # A single pixel, as in dense layers, takes several whole panels at a time.
 
 cdef enum:
@@ -71,7 +71,7 @@ cdef void gemm_passes(const GemmJob* t, int vecs, Py_ssize_t count, const float*
     """Compute a panel that is larger than half of an L2 cache, in several passes over k.
 
     In one pass each tile would read the whole panel from the L3 cache again (7 x 7, 3 x 3 x 512 -> 512,
-    AVX-512: 36 -> 77 % of the peak). Between two passes c holds the sums, so each is still one chain.
+    AVX-512: 36 -> 83 % of the peak). Between two passes c holds the sums, so each is still one chain.
     A pass has some whole segments or, where these are too long, a part of one.
     """
     cdef Py_ssize_t most = STRIP_FLOATS // (vecs * LANES)         # rows of the panel in one pass

@@ -69,8 +69,8 @@ cdef inline bint in_phases(const Geometry* g, int threads) noexcept nogil:
 cdef void inverted_cut(StepData* s, int threads) noexcept nogil:
     """Cut output rows or, in two phases, hidden channels and then output pixels.
 
-    A strip of a narrow map has four times the usual floats, because expanding fewer rows twice is
-    worth more than the L2 cache (14 x 14 x 576: 7 %), that of another map sixteen times. Threads do
+    A strip of one group has four times the usual floats, because expanding fewer rows twice is
+    worth more than the L2 cache (14 x 14 x 576: 7 %), any other strip sixteen times. Threads do
     not share panels there, because each would expand the same rows again.
     """
     cdef const Geometry* g = &s.g
@@ -78,7 +78,7 @@ cdef void inverted_cut(StepData* s, int threads) noexcept nogil:
         s.front_strips = g.n * min(ceil_div(g.hidden, BLOCK), 4 * threads)
         cut_rows(s, threads, 1, g.n * g.oh * g.ow, g.hidden, ceil_div(g.oc, PANEL))
     else:
-        cut_rows(s, threads, g.n, g.oh, g.ow * g.hidden // (4 if narrow(g) else 16))
+        cut_rows(s, threads, g.n, g.oh, g.ow * g.hidden // (4 if one_group(g) else 16))
         s.panels = ceil_div(g.oc, PANEL)        # all of them in each strip: panel_blocks is 1
 
 
@@ -86,9 +86,18 @@ cdef inline bint narrow(const Geometry* g) noexcept nogil:
     return g.w < 2 * gemm_rows(BLOCK // LANES)
 
 
+cdef inline bint one_group(const Geometry* g) noexcept nogil:
+    """Return true if a group is a whole strip, so that one ring serves all panels in turn.
+
+    Under large dilation the rings of all panels would take more memory than the middle buffer saves.
+    """
+    return narrow(g) or (
+        <double>ring_rows(g) * padded_width(g) * g.hidden > 8 * GROUP_FLOATS)
+
+
 cdef inline Py_ssize_t group_rows(const Geometry* g, Py_ssize_t rows) noexcept nogil:
     """Return the output rows of a group in a strip of `rows` rows."""
-    return rows if narrow(g) else max(1, min(rows, GROUP_FLOATS // (g.ow * g.hidden)))
+    return rows if one_group(g) else max(1, min(rows, GROUP_FLOATS // (g.ow * g.hidden)))
 
 
 cdef inline Py_ssize_t front_rings(const Geometry* g, Py_ssize_t rows, Py_ssize_t group) noexcept nogil:

@@ -193,6 +193,7 @@ def test_inverted_residuals_in_the_padding(isa: Any, set_num_threads: Any, paddi
         (3, 2, 1, "same"),
         (5, 1, 1, "same"),
         (3, 1, 2, "same"),
+        (3, 1, 20, "same"),
         (2, 1, 1, "valid"),
         (3, 1, 1, ((30, 2), (1, 1))),
         (3, 2, 3, ((2, 30), (3, 3))),
